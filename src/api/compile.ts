@@ -1,0 +1,149 @@
+import { emitJs } from '../codegen/js/emit.ts'
+import { lowerPlan, type Bases } from '../codegen/lower.ts'
+import { emitWasm } from '../codegen/wasm/emit.ts'
+import { checkOptions, showValue } from '../ir/arguments.ts'
+import { GradcError, InternalError } from '../ir/errors.ts'
+import type { Graph } from '../ir/graph.ts'
+import type { Manifest, Slot } from '../ir/manifest.ts'
+import type { Binding, Layout, Plan } from '../ir/plan.ts'
+import { unionOfStates } from '../ir/states.ts'
+import type { PassContext, PassTiming } from '../passes/runner.ts'
+import { optimise, planAll } from '../passes/pipeline.ts'
+import type { LoweredProgram } from '../codegen/nest.ts'
+import { align, arenaOf, budgetBytes, holdBudget, type Budget } from './budget.ts'
+import { firstValues } from './first-values.ts'
+import type { Compiled, Functions } from './compiled.ts'
+import { Program } from './program.ts'
+import { VERSION } from './version.ts'
+
+/** How to compile. */
+export interface CompileOptions {
+  /** What to emit: WebAssembly with SIMD (default), or plain JavaScript that runs where WebAssembly is not allowed. */
+  readonly target?: 'wasm' | 'js'
+  /** Name of the module and of its files; default 'program'. */
+  readonly name?: string
+  /** Seed of the first values, a non-negative integer; default 0. */
+  readonly seed?: number
+  /** Most bytes that the arena may take: a number, or text such as '512 KiB'; default 'none'. */
+  readonly memoryBudget?: Budget
+  /** Allows rules that may change the last bits, or results at ±0, infinities and NaN; default false. */
+  readonly fastMath?: boolean
+  /** Checks every graph between passes; default false (tests turn it on). */
+  readonly verify?: boolean
+  /** Called with each pass's name and the graph in text after it, where `printAfter` names the pass. */
+  readonly printAfter?: { readonly pass: string; readonly log: (text: string) => void }
+}
+
+const MAX_BYTES = 2 ** 32
+const OPTIONS = ['target', 'name', 'seed', 'memoryBudget', 'fastMath', 'verify', 'printAfter']
+const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'then', 'init'])
+
+/**
+ * Compiles functions over one shared state into one program.
+ * @throws GradcError name/invalid, option/invalid, state/duplicate, target/unsupported, budget/infeasible
+ */
+export function compile<const F extends Functions>(functions: F, options: CompileOptions = {}): Program<F> {
+  const began = performance.now()
+  const { target = 'wasm', name = 'program', seed = 0 } = check(functions, options)
+  const budget = budgetBytes(options.memoryBudget ?? 'none')
+  const declared = Object.keys(functions).map((f): Graph => ({ ...functions[f].graph, name: f }))
+  const states = unionOfStates(declared)
+  const timings: PassTiming[] = []
+  const context: PassContext = {
+    fastMath: options.fastMath ?? false,
+    verify: options.verify ?? false,
+    printAfter: options.printAfter?.pass,
+    log: options.printAfter?.log,
+    timings,
+  }
+  const graphs = [firstValues(states), ...declared].map((g) => optimise(g, context))
+  const { layout, plans } = planAll(graphs)
+
+  const bases = basesOf(layout)
+  const lowered: LoweredProgram = { functions: plans.map((p) => lowerPlan(p, bases)), memoryBytes: bases.arena + arenaOf(plans, 0) }
+  const constants = layout.constants.map(({ node, offset }) => {
+    const { buffer, byteOffset, byteLength } = node.attrs.values as Float32Array<ArrayBuffer>
+    return { offset: bases.constant + offset, bytes: new Uint8Array(buffer, byteOffset, byteLength) }
+  })
+  const code = target === 'wasm' ? emitWasm(lowered, { segments: constants }) : { js: emitJs(lowered), scratchBytes: 0 }
+  holdBudget(plans, code.scratchBytes, budget)
+  const manifest = manifestOf({ name, target, seed, layout, plans, bases, scratchBytes: code.scratchBytes })
+  if (manifest.memory.bytes > MAX_BYTES) {
+    throw new GradcError('target/unsupported', `the program needs ${manifest.memory.bytes} bytes, one 32-bit memory has ${MAX_BYTES}`, {
+      hint: 'take smaller shapes: program memory is states, constants and the largest arena',
+    })
+  }
+  const compiled: Compiled = { manifest, code, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began }
+  return new Program<F>(compiled)
+}
+
+function check(functions: Functions, options: CompileOptions): CompileOptions {
+  if (typeof functions !== 'object' || functions === null || 'graph' in functions) {
+    const what = typeof functions === 'object' && functions !== null ? 'a function alone' : showValue(functions)
+    throw new GradcError('option/invalid', `compile was given ${what}, not functions by name`, { hint: 'compile({ train: fn(...) })' })
+  }
+  checkOptions('compile', options, OPTIONS)
+  const names = Object.keys(functions)
+  if (!names.length) throw new GradcError('option/invalid', 'there is no function to compile', { hint: 'compile({ train: fn(...) })' })
+  for (const name of names) {
+    if (typeof functions[name] !== 'object' || functions[name] === null || !('graph' in functions[name])) {
+      throw new GradcError('option/invalid', `${JSON.stringify(name)} is ${showValue(functions[name])}, not a function of fn(...)`, {
+        hint: 'compile({ train: fn({ x: f32(64, 784) }, ({ x }) => ({ y: ... })) })',
+      })
+    }
+    if (name === '' || RESERVED.has(name)) {
+      throw new GradcError('name/invalid', `a function cannot be named ${JSON.stringify(name)}`, {
+        hint: `these names are the model's own: ${[...RESERVED].join(', ')}`,
+      })
+    }
+  }
+  if (options.target !== undefined && options.target !== 'wasm' && options.target !== 'js') {
+    throw new GradcError('option/invalid', `target ${showValue(options.target)} is not known`, { hint: "target: 'wasm' or 'js'" })
+  }
+  if (options.seed !== undefined && !(Number.isSafeInteger(options.seed) && options.seed >= 0)) {
+    throw new GradcError('option/invalid', `seed ${showValue(options.seed)} is not a non-negative integer`, { hint: 'seed: 0' })
+  }
+  if (options.name !== undefined && !(typeof options.name === 'string' && /^[\w][\w.-]{0,99}$/.test(options.name))) {
+    throw new GradcError('name/invalid', `a program cannot be named ${showValue(options.name)}`, {
+      hint: 'letters, digits, _, - and . only: it names files',
+    })
+  }
+  return options
+}
+
+function basesOf(layout: Layout): Bases {
+  const constant = align(layout.stateBytes)
+  return { state: 0, constant, arena: constant + align(layout.constantBytes) }
+}
+
+interface ManifestParts {
+  readonly name: string
+  readonly target: 'wasm' | 'js'
+  readonly seed: number
+  readonly layout: Layout
+  readonly plans: readonly Plan[]
+  readonly bases: Bases
+  readonly scratchBytes: number
+}
+
+function manifestOf({ name, target, seed, layout, plans, bases, scratchBytes }: ManifestParts): Manifest {
+  const slots = (plan: Plan, bindings: readonly (Binding & { readonly name: string })[]): Slot[] =>
+    bindings.map(({ name: slot, node, buffer }) => {
+      const { region, offset } = plan.buffers[buffer]
+      return { name: slot, dtype: node.dtype, shape: [...node.shape], offset: bases[region] + offset }
+    })
+  const [init, ...rest] = plans
+  const key = slots(init, init.inputs).find((s) => s.name === 'key')
+  if (!key) throw new InternalError('compile', 'the init function has no key')
+  const arenaBytes = arenaOf(plans, scratchBytes)
+  return {
+    gradc: VERSION,
+    name,
+    target,
+    seed,
+    memory: { bytes: bases.arena + arenaBytes, stateBytes: layout.stateBytes, constantBytes: layout.constantBytes, arenaBytes },
+    states: [...layout.states].map(([state, s]) => ({ name: state, dtype: s.type.dtype, shape: [...s.type.shape], offset: bases.state + s.offset })),
+    functions: rest.map((p) => ({ name: p.name, inputs: slots(p, p.inputs), results: slots(p, p.results), arenaBytes: p.arenaBytes + scratchBytes })),
+    keyOffset: key.offset,
+  }
+}

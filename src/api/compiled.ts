@@ -1,0 +1,22 @@
+import type { LoweredProgram } from '../codegen/nest.ts'
+import type { Graph } from '../ir/graph.ts'
+import type { Manifest } from '../ir/manifest.ts'
+import type { Plan } from '../ir/plan.ts'
+import type { PassTiming } from '../passes/runner.ts'
+import type { Declared } from './fn.ts'
+
+/** Functions by name. */
+export type Functions = { readonly [name: string]: Declared }
+
+/** What the compiler has made. */
+export interface Compiled {
+  readonly manifest: Manifest
+  readonly code: { readonly bytes: Uint8Array<ArrayBuffer>; readonly imports: readonly string[] } | { readonly js: string }
+  readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+  readonly plans: readonly Plan[]
+  readonly lowered: LoweredProgram
+  /** The functions as declared, before any pass. */
+  readonly declared: readonly Graph[]
+  readonly timings: readonly PassTiming[]
+  readonly compileMs: number
+}

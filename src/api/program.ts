@@ -1,0 +1,172 @@
+import { checkOptions, showValue } from '../ir/arguments.ts'
+import { emitDeclarations, emitModule } from '../codegen/module.ts'
+import { GradcError } from '../ir/errors.ts'
+import type { Code } from '../ir/codes.ts'
+import { firstNonFinite } from '../ir/evaluate.ts'
+import type { Graph } from '../ir/graph.ts'
+import type { Scalar } from '../ir/lang/tensor.ts'
+import type { Manifest } from '../ir/manifest.ts'
+import type { ArrayOf, DType, TypedArray } from '../ir/types.ts'
+import { boot, type Running } from '../runtime/boot.ts'
+import { hostText, instantiate } from '../runtime/load.ts'
+import { explain } from './explain.ts'
+import type { Results, Specs } from './fn.ts'
+import type { Compiled, Functions } from './compiled.ts'
+import type { Spec } from './spec.ts'
+import type { Tensor } from '../ir/lang/tensor.ts'
+
+type Given<S> = S extends Spec<infer D, infer Sh> ? (Sh extends readonly [] ? number | boolean | ArrayOf[D] : ArrayOf[D]) : never
+type Taken<T> = T extends Scalar<infer D> ? (D extends 'bool' ? boolean : number) : T extends Tensor<infer D> ? ArrayOf[D] : never
+type Call<I extends Specs, R extends Results> = (inputs: { readonly [K in keyof I]: Given<I[K]> }) => { readonly [K in keyof R]: Taken<R[K]> }
+
+/** A loaded program: its functions as methods, over one state. */
+export type Model<F extends Functions> = Running & {
+  readonly [K in keyof F]: Call<F[K]['inputs'], F[K]['results']>
+}
+
+/** How to load. */
+export interface LoadOptions {
+  /** Seed of the first values; default: the one given to `compile`. */
+  readonly seed?: number
+  /**
+   * After every call looks for NaN and infinities in results and state. If there are any, the state goes back to what it
+   * was and an error names the op that made the first one (slow then: it runs the reference evaluator). Default false.
+   */
+  readonly checkFinite?: boolean
+}
+
+/** The emitted files as text. */
+export interface Emitted {
+  /** ES module: code, runtime and manifest, without dependency. */
+  readonly js: string
+  /** Its types. */
+  readonly dts: string
+  /** The manifest as JSON. */
+  readonly json: string
+}
+
+/** A compiled program: load it here, or write it as a module. */
+export class Program<F extends Functions = Functions> {
+  readonly compiled: Compiled
+  /** Inputs, results, states and where they lie. */
+  readonly manifest: Manifest
+  /** Exact bytes, known before the first step. */
+  readonly memory: Manifest['memory']
+  declare readonly functions: F
+
+  constructor(compiled: Compiled) {
+    this.compiled = compiled
+    this.manifest = compiled.manifest
+    this.memory = compiled.manifest.memory
+  }
+
+  /** Runs it in this process. The model's first values are made from the seed. Errors: option/invalid. */
+  async load(options: LoadOptions = {}): Promise<Model<F>> {
+    checkOptions('load', options, ['seed', 'checkFinite'])
+    const model = boot(this.manifest, await this.#start(), (code, problem, hint) => new GradcError(code as Code, problem, { hint }))
+    model.reset(options.seed ?? this.manifest.seed)
+    return (options.checkFinite ? this.#checked(model) : model) as Model<F>
+  }
+
+  async #start(): Promise<{ memory: ArrayBuffer; entries: (() => void)[] }> {
+    const { code, constants, manifest } = this.compiled
+    if ('bytes' in code) return instantiate(code.bytes, code.imports)
+    // The text becomes a module by import, as an app would do it: nothing is evaluated from a string.
+    const url = `data:text/javascript;charset=utf-8,${encodeURIComponent(`export const kernels = ${code.js}`)}`
+    const { kernels } = (await import(/* @vite-ignore */ url)) as { kernels: (memory: ArrayBuffer) => (() => void)[] }
+    const memory = new ArrayBuffer(manifest.memory.bytes)
+    for (const c of constants) new Uint8Array(memory).set(c.bytes, c.offset)
+    return { memory, entries: kernels(memory) }
+  }
+
+  /** The module's files as text; {@link write} puts them into a folder. */
+  emit(): Emitted {
+    const { manifest, code, constants } = this.compiled
+    const body = 'bytes' in code ? { wasm: code.bytes, imports: code.imports.map((name) => ({ name, text: hostText(name) })) } : code
+    return {
+      js: emitModule({ manifest, boot: boot.toString(), code: body, constants }),
+      dts: emitDeclarations(manifest),
+      json: `${JSON.stringify(manifest, null, 2)}\n`,
+    }
+  }
+
+  /**
+   * Writes NAME.js, NAME.d.ts and NAME.json into a folder, which is made if it is not there. Returns their paths.
+   * Errors: option/invalid.
+   */
+  async write(folder: string): Promise<string[]> {
+    if (typeof folder !== 'string' || folder === '') {
+      throw new GradcError('option/invalid', `a program cannot be written to ${showValue(folder)}`, { hint: "program.write('dist/mnist')" })
+    }
+    const { mkdir, writeFile } = await import('node:fs/promises')
+    const { join } = await import('node:path')
+    const { js, dts, json } = this.emit()
+    await mkdir(folder, { recursive: true })
+    const files = Object.entries({ js, 'd.ts': dts, json }).map(([ending, text]) => [join(folder, `${this.manifest.name}.${ending}`), text])
+    await Promise.all(files.map(([path, text]) => writeFile(path, text)))
+    return files.map(([path]) => path)
+  }
+
+  /** A table of kernels with FLOPs and bytes, and the memory of each function. */
+  explain(): string {
+    return explain(this.compiled)
+  }
+
+  /**
+   * The op that first makes a NaN or an infinity in a function for these inputs and states, by the reference evaluator;
+   * null if none does. Says which op, of what type, and where it was declared.
+   */
+  firstNonFinite(name: keyof F & string, inputs: Readonly<Record<string, unknown>>, states: Readonly<Record<string, TypedArray>>): string | null {
+    const graph = this.compiled.declared.find((g) => g.name === name)
+    if (!graph) throw new GradcError('option/invalid', `there is no function ${showValue(name)}`, {
+        hint: `its functions are ${this.manifest.functions.map((f) => f.name).join(', ')}`,
+      })
+    return firstNonFinite(graph, arraysOf(graph, inputs), states)
+  }
+
+  #checked(model: Running & Record<string, unknown>): Running {
+    const checked: object = {}
+    const own = new Set(this.manifest.functions.map((f) => f.name))
+    for (const key of Object.keys(model)) {
+      if (!own.has(key)) Object.defineProperty(checked, key, { value: model[key], enumerable: true })
+    }
+    for (const { name } of this.manifest.functions) {
+      const run = model[name] as (inputs: object) => Record<string, unknown>
+      const value = (inputs: Readonly<Record<string, unknown>>): object => {
+        const before = copies(model.state)
+        // Inputs may be live results of an earlier call, which this one overwrites.
+        const given = copies(inputs ?? {})
+        const results = run(inputs)
+        if (Object.values(results).every(isFinite_) && Object.values(model.state).every(isFinite_)) return results
+        for (const s of Object.keys(before)) model.state[s].set(before[s] as never)
+        const first = this.firstNonFinite(name, given, before)
+        const where = first ? `: ${first}` : ' (only in compiled arithmetic)'
+        throw new GradcError('value/nonfinite', `${JSON.stringify(name)} made a value that is not finite${where}`, {
+          hint: 'the state is as before the call',
+        })
+      }
+      Object.defineProperty(checked, name, { value, enumerable: true })
+    }
+    return checked as Running
+  }
+}
+
+const isFinite_ = (value: unknown): boolean => {
+  if (typeof value === 'number') return Number.isFinite(value)
+  return ArrayBuffer.isView(value) ? (value as Float32Array).every((x) => Number.isFinite(x)) : true
+}
+
+function copies<T>(values: Readonly<Record<string, T>>): Record<string, T> {
+  const copy = (v: T): T => (ArrayBuffer.isView(v) ? ((v as unknown as TypedArray).slice() as T) : v)
+  return Object.fromEntries(Object.entries(values).map(([name, v]) => [name, copy(v)]))
+}
+
+/** Scalars may be given as numbers; the evaluator wants arrays. */
+function arraysOf(graph: Graph, inputs: Readonly<Record<string, unknown>>): Record<string, TypedArray> {
+  const wrap = (dtype: DType, value: unknown): TypedArray => {
+    if (typeof value !== 'number' && typeof value !== 'boolean') return value as TypedArray
+    return dtype === 'f64' ? Float64Array.of(Number(value)) : Float32Array.of(Number(value))
+  }
+  const given = graph.inputs.filter(({ name }) => inputs?.[name] !== undefined && inputs[name] !== null)
+  return Object.fromEntries(given.map(({ name, node }) => [name, wrap(node.dtype, inputs[name])]))
+}

@@ -1,0 +1,85 @@
+import type { Affine } from '../../ir/affine.ts'
+import type { Expr, Expressions } from '../../ir/expression.ts'
+import type { Shape } from '../../ir/types.ts'
+import type { Nest } from '../nest.ts'
+import { isContraction } from '../order.ts'
+import { formsOf, transform } from './transform.ts'
+
+/**
+ * The same nest over fewer axes: axes of extent 1 are dropped, and neighbours through which every access steps alike
+ * (coefficient[i] = coefficient[i+1] · extent[i+1]) become one. A map over contiguous tensors becomes one flat loop.
+ * The order of points does not change, but that of a contraction's terms may. A fold keeps one reduced axis, be its extent 1.
+ */
+export function simplifyNest(given: Nest, x: Expressions): Nest {
+  const nest = isContraction(given) ? byStride(given, x) : given
+  const free = nest.free.length
+  const extents = [...nest.free, ...nest.reduced]
+  const inner = [...formsOf(nest.value ? [nest.value] : []), ...(nest.running ? nest.stores.map((s) => s.index) : [])]
+  const outer = formsOf(nest.stores.flatMap((s) => (s.indirect ? [s.value, s.indirect.at] : [s.value])))
+  if (!nest.running) outer.push(...nest.stores.map((s) => s.index))
+
+  const freeAxes = merge(range(0, free), extents, [...inner, ...outer])
+  const reducedAxes = merge(range(free, extents.length), extents, inner)
+  if (!reducedAxes.length && nest.reduced.length) reducedAxes.push({ last: extents.length - 1, extent: 1 })
+
+  const over = (axes: readonly Axis[]): ((a: Affine) => Affine) => (a) => ({
+    offset: a.offset,
+    coefficients: axes.map(({ last, extent }) => (extent === 1 ? 0 : a.coefficients[last])),
+  })
+  const overFree = over(freeAxes)
+  const overAll = over([...freeAxes, ...reducedAxes])
+  const storeExpr = transform(x, () => null, overFree)
+  const valueExpr = transform(x, () => null, overAll)
+  return {
+    ...nest,
+    free: freeAxes.map((a) => a.extent),
+    reduced: reducedAxes.map((a) => a.extent),
+    value: nest.value && valueExpr(nest.value),
+    stores: nest.stores.map((s) => ({
+      ...s,
+      index: (nest.running ? overAll : overFree)(s.index),
+      value: storeExpr(s.value),
+      indirect: s.indirect && { ...s.indirect, at: storeExpr(s.indirect.at) },
+    })),
+  }
+}
+
+/**
+ * A contraction's reduced axes with the largest steps outermost: a window's taps and channels, contiguous in memory, can
+ * then become one axis.
+ */
+function byStride(nest: Nest, x: Expressions): Nest {
+  const free = nest.free.length
+  const forms = formsOf([nest.value!])
+  const step = (i: number): number => forms.reduce((s, f) => s + Math.abs(f.coefficients[i]), 0)
+  const order = range(free, free + nest.reduced.length).sort((a, b) => step(b) - step(a))
+  const all = [...range(0, free), ...order]
+  const moved = transform(x, () => null, (f) => ({ ...f, coefficients: all.map((i) => f.coefficients[i]) }))
+  return { ...nest, reduced: order.map((i) => nest.reduced[i - free]), value: moved(nest.value!) }
+}
+
+/** A new axis: its extent, and the fastest of the old axes that it stands for. */
+interface Axis {
+  readonly last: number
+  readonly extent: number
+}
+
+function merge(axes: readonly number[], extents: Shape, forms: readonly Affine[]): Axis[] {
+  const merged: Axis[] = []
+  for (const i of axes) {
+    if (extents[i] === 1) continue
+    const before = merged.at(-1)
+    const steps = ({ coefficients: c }: Affine): boolean => c[before!.last] === c[i] * extents[i]
+    if (before && forms.every(steps)) merged[merged.length - 1] = { last: i, extent: before.extent * extents[i] }
+    else merged.push({ last: i, extent: extents[i] })
+  }
+  return merged
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i)
+
+/** All expressions that a nest evaluates. */
+export const rootsOfNest = (nest: Nest): Expr[] => [
+  ...(nest.value ? [nest.value] : []),
+  ...nest.stores.flatMap((s) => (s.indirect ? [s.indirect.at, s.value] : [s.value])),
+]

@@ -1,0 +1,55 @@
+import type { Affine } from '../ir/affine.ts'
+import type { Expr, Expressions } from '../ir/expression.ts'
+import type { Node } from '../ir/graph.ts'
+import type { Combine } from '../ir/op.ts'
+import type { DType, Shape } from '../ir/types.ts'
+
+/** Writes one element for each point of the free axes (of free and reduced axes for a running sum). */
+export interface Store {
+  /** Byte address of the buffer's first element in the program's memory. */
+  readonly address: number
+  readonly dtype: DType
+  /** Element index over the free axes (running: free, then reduced axes). */
+  readonly index: Affine
+  /** Adds `clamp(at, 0, limit − 1) · stride` elements to the index. */
+  readonly indirect: { readonly at: Expr; readonly stride: number; readonly limit: number } | null
+  /** Over the free axes; reads the reduction's result as `core`. */
+  readonly value: Expr
+  /** Adds to what is there instead of replacing it; points may then meet in one element, and run in order. */
+  readonly accumulate: boolean
+}
+
+/**
+ * A perfect loop nest: free axes outermost first, then reduced axes. For each point of the free axes `value` is folded
+ * over the reduced axes by `combine` (from its neutral element); then every store's value is evaluated, all of them
+ * before any is written, because a store may overwrite what another one reads at the same element.
+ * `running`: the stores happen at every step of the fold (a running sum; combine is 'sum').
+ * Without reduced axes `combine` and `value` are null.
+ * Terms of one fold are added in a fixed order that depends on the nest alone.
+ */
+export interface Nest {
+  readonly free: Shape
+  readonly reduced: Shape
+  readonly combine: Combine | null
+  readonly value: Expr | null
+  readonly running: boolean
+  readonly stores: readonly Store[]
+}
+
+/** A kernel in loop form: nests that run one after the other. */
+export interface LoweredKernel {
+  readonly name: string
+  /** What it computes, for comments: one line. */
+  readonly title: string
+  readonly expressions: Expressions
+  /** Byte address of the buffer from which this kernel loads a node. */
+  readonly address: (node: Node) => number
+  readonly nests: readonly Nest[]
+}
+
+/** Everything an emitter needs: functions in order, each a sequence of kernels over one memory. */
+export interface LoweredProgram {
+  readonly functions: readonly { readonly name: string; readonly kernels: readonly LoweredKernel[] }[]
+  /** Bytes that states, constants and the arena take; an emitter's own scratch starts here. */
+  readonly memoryBytes: number
+}

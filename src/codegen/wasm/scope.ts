@@ -1,0 +1,218 @@
+import type { Shape } from '../../ir/types.ts'
+import { Code, type Local, type ValueType } from './encoder/assembler.ts'
+
+/** Where an access goes: a byte offset and a stride in bytes for each axis of the nest. */
+export interface Access {
+  readonly offset: number
+  readonly strides: readonly number[]
+}
+
+interface Pointer {
+  readonly local: Local
+  /** The same access in the loops further out; null: zero. */
+  readonly parent: Local | null
+  readonly start: number
+  readonly increment: number
+}
+
+interface Level {
+  readonly code: Code
+  /** Null for the body of the function. */
+  readonly loop: { readonly axis: number; readonly count: number; readonly step: number } | null
+  readonly pointers: Map<string, Pointer>
+  readonly values: Map<string, Local>
+  /** Locals that live as long as this level. */
+  readonly owned: Local[]
+  /** Locals of loops inside this level that have ended: free from here on, at this level and further in. */
+  readonly free: Local[]
+}
+
+function newLevel(loop: Level['loop']): Level {
+  return { code: new Code(), loop, pointers: new Map(), values: new Map(), owned: [], free: [] }
+}
+
+/**
+ * The loops of one function under construction. A loop's code is appended to the code around it when the loop is
+ * complete; what is invariant in it can be put in front of it until then. So every value is computed at the outermost
+ * level where it is known, and each loop gets exactly the pointers that its body has asked for.
+ */
+export class Scope {
+  readonly #levels: Level[] = [newLevel(null)]
+  readonly #literals = new Map<string, Local>()
+  #current = 0
+  /** For each axis of the nest: where the present loops and tiles start. */
+  #origin: number[] = []
+
+  /** Code of the level in which instructions are now being placed. */
+  get code(): Code {
+    return this.#levels[this.#current].code
+  }
+
+  /** Number of the level in which instructions are now being placed: 0 is the function itself. */
+  get level(): number {
+    return this.#current
+  }
+
+  get origin(): readonly number[] {
+    return this.#origin
+  }
+
+  /** Starts a nest over these axes: nothing that was read before it is known any more. */
+  enter(extents: Shape): void {
+    this.#origin = extents.map(() => 0)
+    this.#levels[0].values.clear()
+  }
+
+  /** Level of the innermost open loop along `axis`; 0 if none. */
+  levelOf(axis: number): number {
+    for (let l = this.#levels.length - 1; l > 0; l--) if (this.#levels[l].loop!.axis === axis) return l
+    return 0
+  }
+
+  /** A local that lives until the present level ends. */
+  local(type: ValueType): Local {
+    const local = this.#take(type, this.#current)
+    this.#levels[this.#current].owned.push(local)
+    return local
+  }
+
+  #take(type: ValueType, level: number): Local {
+    for (let l = level; l >= 0; l--) {
+      const { free } = this.#levels[l]
+      const i = free.findIndex((x) => x.type === type)
+      if (i >= 0) return free.splice(i, 1)[0]
+    }
+    return { type }
+  }
+
+  /** The value known under this key at a level, or else what `compute` leaves on the stack there. */
+  value(key: string, level: number, type: ValueType, compute: () => void): Local {
+    const { values } = this.#levels[level]
+    let local = values.get(key)
+    if (!local) {
+      local = this.at(level, () => this.#keep(type, compute))
+      values.set(key, local)
+    }
+    return local
+  }
+
+  known(key: string, level: number): Local | undefined {
+    return this.#levels[level].values.get(key)
+  }
+
+  /** A constant that is made once for the whole function. */
+  literal(key: string, type: ValueType, compute: () => void): Local {
+    let local = this.#literals.get(key)
+    if (!local) this.#literals.set(key, (local = this.at(0, () => this.#keep(type, compute))))
+    return local
+  }
+
+  #keep(type: ValueType, compute: () => void): Local {
+    compute()
+    const local = this.local(type)
+    this.code.set(local)
+    return local
+  }
+
+  /** Places the instructions of `body` at an outer level, in front of the loops that are open there. */
+  at<T>(level: number, body: () => T): T {
+    const before = this.#current
+    this.#current = level
+    try {
+      return body()
+    } finally {
+      this.#current = before
+    }
+  }
+
+  /**
+   * `count` (≥ 1) iterations along `axis`, from `start` (relative to where the present loops along it stand) in steps
+   * of `step`. A single iteration makes no loop.
+   */
+  loop(axis: number, start: number, count: number, step: number, body: () => void): void {
+    this.#origin[axis] += start
+    if (count === 1) body()
+    else {
+      this.#levels.push(newLevel({ axis, count, step }))
+      this.#current++
+      body()
+      this.#close(count)
+    }
+    this.#origin[axis] -= start
+  }
+
+  #close(count: number): void {
+    const inner = this.#levels.pop()!
+    this.#current--
+    const outer = this.#levels[this.#current]
+    const { code } = outer
+    const pointers = [...inner.pointers.values()]
+    for (const p of pointers) {
+      if (p.parent) code.get(p.parent)
+      if (p.start || !p.parent) code.i32(p.start)
+      if (p.start && p.parent) code.op('i32.add')
+      code.set(p.local)
+    }
+    // The pointer whose end is a constant counts the iterations; else any pointer, else a counter of its own.
+    const last = pointers.find((p) => !p.parent) ?? pointers.at(0)
+    let extra: Local | null = null
+    if (!last) {
+      extra = this.#take('i32', this.#current)
+      code.i32(count).set(extra)
+    } else if (last.parent) {
+      extra = this.#take('i32', this.#current)
+      code.get(last.local).i32(count * last.increment).op('i32.add').set(extra)
+    }
+    code.within('loop', (label) => {
+      code.append(inner.code)
+      for (const p of pointers) if (p !== last) code.get(p.local).i32(p.increment).op('i32.add').set(p.local)
+      if (last) {
+        code.get(last.local).i32(last.increment).op('i32.add').tee(last.local)
+        if (extra) code.get(extra)
+        else code.i32(last.start + count * last.increment)
+        code.op('i32.ne')
+      } else code.get(extra!).i32(1).op('i32.sub').tee(extra!)
+      code.brIf(label)
+    })
+    outer.free.push(...inner.owned, ...inner.free, ...pointers.map((p) => p.local))
+    if (extra) outer.free.push(extra)
+  }
+
+  /**
+   * Address of the access at the point `at` (of the present iteration): a local to be added to a constant offset.
+   * The offset is not negative where the access is in bounds: what moves downwards is counted from its far end.
+   */
+  address(access: Access, at: readonly number[]): { pointer: Local | null; offset: number } {
+    let { offset } = access
+    access.strides.forEach((s, axis) => (offset += s ? s * at[axis] : 0))
+    for (const { loop } of this.#levels) {
+      const increment = loop ? access.strides[loop.axis] * loop.step : 0
+      if (increment < 0) offset += increment * (loop!.count - 1)
+    }
+    return { pointer: this.#pointer(access.strides, this.#levels.length - 1), offset }
+  }
+
+  #pointer(strides: readonly number[], from: number): Local | null {
+    const increment = (l: number): number => strides[this.#levels[l].loop!.axis] * this.#levels[l].loop!.step
+    let level = from
+    while (level > 0 && increment(level) === 0) level--
+    if (level === 0) return null
+    let key = ''
+    for (let l = 1; l <= level; l++) key += `${increment(l)},`
+    const { pointers, loop } = this.#levels[level]
+    let pointer = pointers.get(key)
+    if (!pointer) {
+      const by = increment(level)
+      const start = by < 0 ? -by * (loop!.count - 1) : 0
+      // It outlives single iterations: no local that the body has used may become a pointer.
+      pointer = { local: this.#take('i32', level - 1), parent: this.#pointer(strides, level - 1), start, increment: by }
+      pointers.set(key, pointer)
+    }
+    return pointer.local
+  }
+
+  /** The finished body: one level is left. */
+  finish(into: Code): void {
+    into.append(this.#levels[0].code)
+  }
+}

@@ -1,0 +1,47 @@
+import { DTYPES } from '../../ir/types.ts'
+import type { Nest, Store } from '../nest.ts'
+import { loadLanes, loadOne, storeLanes, type Address } from './access.ts'
+import type { Evaluator, Point } from './evaluate.ts'
+import { applyLanes } from './lanes.ts'
+import { applyScalar, memoryOp } from './scalars.ts'
+
+/**
+ * Every store of the nest at one point: all values first, because a store may overwrite what another one reads there.
+ */
+export function emitStores(ev: Evaluator, nest: Nest, p: Point): void {
+  const alone = nest.stores.length === 1
+  const values = nest.stores.map((s) => (alone ? null : ev.value(s.value, p)))
+  nest.stores.forEach((s, i) => {
+    const value = values[i]
+    emitStore(ev, s, p, value ? () => ev.code.get(value) : () => ev.push(s.value, p))
+  })
+}
+
+function emitStore(ev: Evaluator, s: Store, p: Point, push: () => void): void {
+  const { code } = ev
+  const { bytes } = DTYPES[s.dtype]
+  const plain = ev.address(s.address, s, s.dtype, p)
+  const a: Address = s.indirect ? ev.indirect(plain, s.indirect.at, s.indirect.stride * bytes, s.indirect.limit, p) : plain
+  if (p.lanes) {
+    const step = s.index.coefficients[p.lanes.axis] * bytes
+    const { width } = p.lanes
+    const add = (): void => applyLanes(ev, 'add', s.dtype, [() => loadLanes(ev, s.dtype, a, step, width), push])
+    storeLanes(ev, s.dtype, a, step, width, s.accumulate ? add : push)
+    return
+  }
+  a.base()
+  if (s.accumulate) applyScalar(ev, 'add', s.dtype, [() => loadOne(code, s.dtype, a), push])
+  else push()
+  code.memory(memoryOp('store', s.dtype), a.offset, bytes)
+}
+
+/**
+ * May the stores run in lanes along this axis? Lanes must go to different elements, one stride apart; then points that
+ * meet in an element still come one after the other.
+ */
+export function storesInLanes(ev: Evaluator, nest: Nest, axis: number): boolean {
+  return nest.stores.every(
+    (s) => s.index.coefficients[axis] !== 0 && ev.lanesAlong(s.value, axis) && !(s.indirect && ev.varies(s.indirect.at, axis)),
+  )
+}
+

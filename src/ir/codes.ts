@@ -1,0 +1,35 @@
+/** Every error code that a user can meet, alphabetically, with what it means. Each has a test. */
+export const CODES = {
+  'attr/invalid': 'an attribute of an op has a value outside its domain',
+  'budget/infeasible': 'the arena does not fit into the memory budget',
+  'build/foreign': 'values of two different functions were mixed',
+  'dtype/mismatch': 'operands have different element types',
+  'dtype/unsupported': 'the op or the target does not take this element type',
+  'file/invalid': 'a weights file could not be read, or does not fit the program',
+  'grad/dtype': 'a gradient was asked for through or by an integer or boolean value',
+  'grad/independent': 'the loss does not depend on a value it should be differentiated by',
+  'grad/scalar': 'the loss is not a scalar',
+  'input/dtype': 'an input array has the wrong element type',
+  'input/length': 'an input array has the wrong number of elements',
+  'input/missing': 'an input was not given',
+  'input/unknown': 'an input is not declared by the function',
+  'name/duplicate': 'one name was declared twice',
+  'name/invalid': 'a name is empty or not a string',
+  'operand/invalid': 'something that is no tensor was given to an op',
+  'option/invalid': 'an option has a value outside its domain',
+  'parse/syntax': 'IR text could not be read',
+  'result/invalid': 'a function returned something that is not a record of tensors',
+  'shape/axis': 'an axis is outside the rank of its operand',
+  'shape/broadcast': 'shapes cannot be broadcast together',
+  'shape/contract': 'contracted extents differ',
+  'shape/invalid': 'an extent is negative, fractional or too large',
+  'shape/mismatch': 'an operand has the wrong shape',
+  'state/duplicate': 'two different states have one name',
+  'state/unknown': 'a state is not declared by the program',
+  'target/unsupported': 'the code generator does not take this graph',
+  'value/nonfinite': 'a NaN or an infinity was found by the finite check',
+  'verify/invalid': 'a graph breaks an invariant of the IR',
+} as const
+
+/** The code of a `GradcError`. */
+export type Code = keyof typeof CODES

@@ -1,0 +1,7 @@
+export * from './contract.ts'
+export * from './gather.ts'
+export * from './leaf.ts'
+export * from './pointwise.ts'
+export * from './reduce.ts'
+export { broadcastTo, type Agree, type Operand, type Scalar, type Tensor } from './tensor.ts'
+export * from './view.ts'

@@ -1,0 +1,61 @@
+import type { Graph, Node } from './graph.ts'
+import type { TensorType } from './types.ts'
+
+/** Where a buffer lives. States and constants outlive a step; the arena is shared by all functions of a program. */
+export type Region = 'state' | 'constant' | 'arena'
+
+/** A contiguous, row-major piece of memory with a fixed place. */
+export interface Buffer {
+  readonly id: number
+  readonly type: TensorType
+  readonly region: Region
+  /** Bytes from the start of its region; a multiple of 16. Buffers of the arena may share bytes when not live together. */
+  readonly offset: number
+  readonly bytes: number
+  /** Name of the input, state or result it is, for reports. */
+  readonly name: string
+  /** First and last kernel position at which it holds a value; the whole step for inputs that are read later, and results. */
+  readonly from: number
+  readonly to: number
+}
+
+/** A node and the buffer that holds its value for one kernel. */
+export interface Binding {
+  readonly node: Node
+  readonly buffer: number
+}
+
+/**
+ * One loop nest, or a few over one output. `core` sets the loops: a reduce, contract, cumulate, place or scatter node;
+ * null for a pure map. Every store has the core's shape (for a map: one common shape), elements in row-major order.
+ * A store's node is computed in place from `core` and loads; a store whose node is also loaded is a copy.
+ */
+export interface Kernel {
+  readonly name: string
+  readonly core: Node | null
+  readonly loads: readonly Binding[]
+  readonly stores: readonly Binding[]
+}
+
+/** A function with every byte placed. */
+export interface Plan {
+  readonly name: string
+  readonly graph: Graph
+  readonly kernels: readonly Kernel[]
+  readonly buffers: readonly Buffer[]
+  /** Where the caller writes inputs and reads results. */
+  readonly inputs: readonly (Binding & { readonly name: string })[]
+  readonly results: readonly (Binding & { readonly name: string })[]
+  /** Exact bytes of the arena that this function needs. */
+  readonly arenaBytes: number
+  /** Largest sum of bytes live at once: no allocation can do with less. */
+  readonly lowerBound: number
+}
+
+/** States and constants of a whole program, laid out once for all its functions. */
+export interface Layout {
+  readonly states: ReadonlyMap<string, { readonly offset: number; readonly type: TensorType }>
+  readonly stateBytes: number
+  readonly constants: readonly { readonly node: Node; readonly offset: number }[]
+  readonly constantBytes: number
+}

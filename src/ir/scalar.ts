@@ -1,0 +1,59 @@
+import type { DType } from './types.ts'
+
+/**
+ * The abstract arithmetic that every scalar formula is written against, once. Read by numbers (the reference
+ * evaluator) and by expression trees (both emitters). Operations act at the dtype of their operands, which agree;
+ * comparisons give bool. Integer add, sub, mul wrap; shifts take the count modulo 32; `shr` is arithmetic on i32 and
+ * logical on u32; integer division and remainder truncate and give 0 for a zero divisor (a kernel never traps);
+ * `max`/`min` propagate NaN; `round` is half to even; `rem` has the sign of the dividend.
+ */
+export interface Arith<V> {
+  lit(value: number, dtype: DType): V
+  dtype(x: V): DType
+  neg(x: V): V
+  abs(x: V): V
+  sign(x: V): V
+  floor(x: V): V
+  ceil(x: V): V
+  round(x: V): V
+  sqrt(x: V): V
+  exp(x: V): V
+  expm1(x: V): V
+  log(x: V): V
+  log1p(x: V): V
+  sin(x: V): V
+  cos(x: V): V
+  tanh(x: V): V
+  sigmoid(x: V): V
+  erf(x: V): V
+  add(x: V, y: V): V
+  sub(x: V, y: V): V
+  mul(x: V, y: V): V
+  div(x: V, y: V): V
+  rem(x: V, y: V): V
+  pow(x: V, y: V): V
+  atan2(x: V, y: V): V
+  max(x: V, y: V): V
+  min(x: V, y: V): V
+  eq(x: V, y: V): V
+  ne(x: V, y: V): V
+  lt(x: V, y: V): V
+  le(x: V, y: V): V
+  gt(x: V, y: V): V
+  ge(x: V, y: V): V
+  and(x: V, y: V): V
+  or(x: V, y: V): V
+  xor(x: V, y: V): V
+  not(x: V): V
+  shl(x: V, y: V): V
+  shr(x: V, y: V): V
+  /** `c` is bool; both arms are evaluated. */
+  select(c: V, x: V, y: V): V
+  /** Float to int truncates and saturates, NaN to 0; anything to bool is `x != 0`. */
+  cast(x: V, to: DType): V
+  /** Same bytes, other dtype of the same width (f32, i32, u32). */
+  bitcast(x: V, to: DType): V
+}
+
+/** Names of the scalar operations that take only values; `lit`, `dtype`, `cast` and `bitcast` carry more. */
+export type ScalarOp = Exclude<keyof Arith<unknown>, 'lit' | 'dtype' | 'cast' | 'bitcast'>

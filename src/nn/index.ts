@@ -1,0 +1,6 @@
+export * as init from './init.ts'
+export { logSoftmax, logsumexp, relu, sigmoid, softmax, tanh, type AxisOptions, type LogsumexpOptions } from './activations.ts'
+export { model, sequential, type Child, type Layer } from './layer.ts'
+export { linear, type LinearOptions } from './linear.ts'
+export { accuracy, mse, softmaxCrossEntropy } from './losses.ts'
+export { Parameter, type ParameterOptions } from './parameter.ts'

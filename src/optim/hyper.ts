@@ -1,0 +1,56 @@
+import { isTensor, showValue } from '../ir/arguments.ts'
+import { GradcError } from '../ir/errors.ts'
+import type { Node } from '../ir/graph.ts'
+import { cast } from '../ir/lang/pointwise.ts'
+import type { Hyper, TransformContext } from '../ir/optimizer.ts'
+import { isFloat, type DType } from '../ir/types.ts'
+
+/** An interval of numbers; ends belong to it unless they are open. */
+export interface Domain {
+  readonly low: number
+  readonly high?: number
+  readonly open?: 'low' | 'high'
+}
+
+export const NON_NEGATIVE: Domain = { low: 0 }
+export const POSITIVE: Domain = { low: 0, open: 'low' }
+/** Decay rates of running means. */
+export const BELOW_ONE: Domain = { low: 0, high: 1, open: 'high' }
+
+/** Throws option/invalid for a number outside its domain, NaN, an infinity, or what is no number. Functions pass. */
+export function checkOption(transform: string, option: string, value: unknown, domain: Domain): void {
+  if (typeof value === 'function') return
+  const { low, high = Infinity, open } = domain
+  const inside = typeof value === 'number' && Number.isFinite(value) && value >= low && value <= high
+  if (inside && !(open === 'low' && value === low) && !(open === 'high' && value === high)) return
+  const left = open === 'low' ? '(' : '['
+  const right = open === 'high' || high === Infinity ? ')' : ']'
+  const interval = `${left}${low}, ${high}${right}`
+  throw new GradcError('option/invalid', `${option} of ${transform} must be in ${interval}, got ${showValue(value)}`)
+}
+
+/** Throws name/invalid for a transform's name that is empty or has a colon, which parts the names of its states. */
+export function checkName(name: unknown): void {
+  if (typeof name === 'string' && name !== '' && !name.includes(':')) return
+  throw new GradcError('name/invalid', `the name of a transform cannot be ${showValue(name)}`, {
+    hint: 'take a non-empty string without a colon',
+  })
+}
+
+/** The value of a hyper-parameter in one step, as a scalar of the dtype. Functions must give a floating-point scalar. */
+export function valueOf(transform: string, option: string, hyper: Hyper, at: TransformContext, dtype: DType): Node {
+  if (typeof hyper === 'number') return at.builder.literal(hyper, { dtype, shape: [] })
+  const node: unknown = hyper(at)
+  if (!isTensor(node)) {
+    throw new GradcError('option/invalid', `${option} of ${transform} gave ${showValue(node)}, which is no tensor`, {
+      hint: `the inputs are ${Object.keys(at.inputs).join(', ') || 'none'}; a fixed number is passed as such, without a function`,
+    })
+  }
+  if (node.shape.length || !isFloat(node.dtype)) {
+    throw new GradcError('option/invalid', `${option} of ${transform} must be a floating-point scalar`, {
+      parties: [{ label: option, node }],
+      hint: 'declare it as an input f32(), or compute it from { step, inputs }',
+    })
+  }
+  return cast(node, dtype)
+}

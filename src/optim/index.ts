@@ -1,0 +1,5 @@
+export type { Entry, Hyper, HyperContext, Optimizer, Transform, TransformContext } from '../ir/optimizer.ts'
+export { adam, adamw, type AdamOptions, type AdamwOptions } from './adam.ts'
+export { chain } from './chain.ts'
+export { clipByGlobalNorm } from './clip.ts'
+export { sgd, type SgdOptions } from './sgd.ts'

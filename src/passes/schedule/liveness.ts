@@ -1,0 +1,76 @@
+import { bytesOf } from '../../ir/types.ts'
+import type { FusedGraph, FusedKernel } from '../fuse/index.ts'
+import type { Slot } from '../fuse/group.ts'
+
+/** Offsets are multiples of this, so live bytes are counted in these units too. */
+export const ALIGNMENT = 16
+
+export const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+
+/** Slots that share one piece of the arena, one after the other, and when it is in use. */
+export interface Lifetime {
+  readonly slots: Slot[]
+  /** In bytes, as the values need it. */
+  readonly bytes: number
+  /** First and last kernel position. */
+  readonly from: number
+  to: number
+}
+
+/**
+ * When each piece of the arena is in use under an order of kernels. A store takes over the bytes of an operand that is
+ * read for the last time there, if it has the same element type and size and the kernel reads it only at the element
+ * that it writes. Inputs live from the start (the caller has written them), what the caller reads until the end.
+ */
+export function lifetimesOf(fused: FusedGraph, order: readonly FusedKernel[]): Lifetime[] {
+  const end = Math.max(0, order.length - 1)
+  const last = new Map<Slot, number>()
+  order.forEach((k, t) => k.loads.forEach((l) => last.set(l.slot, t)))
+  for (const slot of fused.slots) if (slot.kept) last.set(slot, end)
+  const lifetimes: Lifetime[] = []
+  const place = new Map<Slot, Lifetime>()
+  const begin = (slot: Slot, from: number): void => {
+    const life = { slots: [slot], bytes: bytesOf(slot.node), from, to: last.get(slot) ?? from }
+    lifetimes.push(life)
+    place.set(slot, life)
+  }
+  for (const { slot } of fused.inputs) if (!place.has(slot)) begin(slot, 0)
+  order.forEach((kernel, t) => {
+    const free = dyingOperands(kernel, t, place)
+    for (const { slot } of kernel.stores) {
+      if (slot.place !== 'arena' || place.has(slot)) continue
+      const at = free.findIndex((life) => life.bytes === bytesOf(slot.node) && life.slots[0].node.dtype === slot.node.dtype)
+      if (at < 0) {
+        begin(slot, t)
+        continue
+      }
+      const [life] = free.splice(at, 1)
+      life.slots.push(slot)
+      life.to = last.get(slot) ?? t
+      place.set(slot, life)
+    }
+  })
+  return lifetimes
+}
+
+function dyingOperands(kernel: FusedKernel, t: number, place: ReadonlyMap<Slot, Lifetime>): Lifetime[] {
+  const free = new Map<Lifetime, boolean>()
+  for (const { slot, aligned } of kernel.loads) {
+    const life = place.get(slot)
+    if (life && life.bytes > 0) free.set(life, (free.get(life) ?? true) && aligned && life.to === t && !slot.kept)
+  }
+  return [...free].filter(([, is]) => is).map(([life]) => life)
+}
+
+/** Bytes in use at each position, and the most. */
+export function liveBytes(lifetimes: readonly Lifetime[], positions: number): { at: number[]; peak: number } {
+  const change = new Array<number>(positions + 2).fill(0)
+  for (const { bytes, from, to } of lifetimes) {
+    change[from] += roundUp(bytes)
+    change[to + 1] -= roundUp(bytes)
+  }
+  const at: number[] = []
+  let live = 0
+  for (let t = 0; t < Math.max(1, positions); t++) at.push((live += change[t]))
+  return { at, peak: Math.max(0, ...at) }
+}
