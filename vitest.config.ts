@@ -5,6 +5,7 @@ const report = process.env.GRADC_TEST_REPORT
 
 export default defineConfig({
   test: {
+    setupFiles: ['./vitest.setup.ts'],
     include: ['tests/**/*.test.ts'],
     environment: 'node',
     pool: 'threads',

@@ -73,7 +73,7 @@ export function fn<const I extends Specs, R extends Results>(inputs: I, body: (i
       Object.defineProperty(tensors, name, { value: builder.input(name, inputs[name]), enumerable: true })
     }
     const results = named(body(tensors as InputsOf<I>), builder)
-    return { name: 'fn', builder, inputs: builder.inputs, states: builder.states, results, updates: [] }
+    return { name: 'fn', builder, inputs: builder.inputs, states: builder.states, results, updates: builder.updates }
   })
   return new Fn<I, R>(inputs, graph)
 }

@@ -4,7 +4,7 @@ import type { Attr, Attrs, Graph, Named, Node, StateDecl } from './graph.ts'
 import type { OpDef } from './op.ts'
 import { opNamed } from './ops/index.ts'
 import { captureSite, type SiteSource } from './site.ts'
-import { DTYPES, isFloat, type DType, type Shape, type TensorType, type TypedArray } from './types.ts'
+import { DTYPES, isFloat, sameType, showType, type DType, type Shape, type TensorType, type TypedArray } from './types.ts'
 
 /**
  * Makes nodes, each only once: nodes that agree in op, operands, attributes and regions are one object (common
@@ -19,6 +19,8 @@ export class Builder {
   #next = 0
   #origin: SiteSource | null = null
   #capturing = false
+  readonly #updates = new Map<string, Node>()
+  #evaluation = false
 
   /** Number of nodes made so far; passes use it as a work budget. */
   get size(): number {
@@ -33,6 +35,50 @@ export class Builder {
   /** Declared states in order of declaration. */
   get states(): StateDecl[] {
     return [...this.#states.values()].map((s) => s.decl)
+  }
+
+  /** New values that the function gives to states by itself (running statistics, random streams), in order of {@link update}. */
+  get updates(): Named[] {
+    return [...this.#updates].map(([name, node]) => ({ name, node }))
+  }
+
+  /** True inside {@link evaluating}: layers that train and evaluate differently read it while they build. */
+  get evaluation(): boolean {
+    return this.#evaluation
+  }
+
+  /** While `body` runs, layers build what they compute in evaluation, not in training. */
+  evaluating<T>(body: () => T): T {
+    const before = this.#evaluation
+    this.#evaluation = true
+    try {
+      return body()
+    } finally {
+      this.#evaluation = before
+    }
+  }
+
+  /**
+   * Sets the value that a declared state has after the step; the same value may be set again.
+   * Errors: state/duplicate (a second, different value), shape/mismatch, dtype/mismatch.
+   */
+  update(state: Node, next: Node): void {
+    const name = state.attrs.name as string
+    const before = this.#updates.get(name)
+    if (before && before !== next) {
+      throw new GradcError('state/duplicate', `state ${JSON.stringify(name)} gets two new values in one step`, {
+        parties: parties(before, next),
+        hint: 'a layer with running statistics can be applied once in a training step; make a second one, or share it in evaluation',
+      })
+    }
+    if (next.builder !== this) throw new GradcError('build/foreign', `the new value of ${JSON.stringify(name)} belongs to another function`)
+    if (!sameType(state, next)) {
+      const code = state.dtype === next.dtype ? 'shape/mismatch' : 'dtype/mismatch'
+      throw new GradcError(code, `state ${JSON.stringify(name)} is ${showType(state)}, its new value ${showType(next)}`, {
+        parties: parties(state, next),
+      })
+    }
+    this.#updates.set(name, next)
   }
 
   /** Applies an op. Throws a GradcError at once if the operands do not fit. */

@@ -7,6 +7,11 @@ import { adopt, checkKey, Parameter } from './parameter.ts'
 /** A function of one tensor with parameters. Plain functions serve as layers too, without parameters. */
 export interface Layer {
   <D extends DType>(x: Tensor<D>): Tensor<D>
+  /**
+   * The same function, in evaluation: dropout passes everything, batch norm takes its running statistics. The same
+   * parameters, so a program trains with `net(x)` and predicts with `net.evaluation(x)` over one state.
+   */
+  evaluation<D extends DType>(x: Tensor<D>): Tensor<D>
   /** Its parameters and those of its children, each once, in order of declaration. */
   readonly parameters: readonly Parameter[]
 }
@@ -80,7 +85,11 @@ export function layerOf(children: readonly (readonly [string, Child])[], forward
       hint: 'its function must return a tensor',
     })
   }
-  const layer: Layer = Object.assign(apply, { parameters: Object.freeze([...parameters]) })
+  const evaluation = <D extends DType>(x: Tensor<D>): Tensor<D> => {
+    checkTensors('a layer', [x])
+    return x.builder.evaluating(() => apply(x))
+  }
+  const layer: Layer = Object.assign(apply, { evaluation, parameters: Object.freeze([...parameters]) })
   for (const [key, child] of children) {
     // A plain function may be used everywhere: it has no name to keep.
     if (child instanceof Parameter || 'parameters' in child) adopt(layer, key, child)
