@@ -1,12 +1,14 @@
 import { evaluate as at, identity, type AffineMap } from './affine.ts'
 import { GradcError, InternalError, showNode } from './errors.ts'
 import { rootsOf, topological, type Graph, type Node } from './graph.ts'
+import { kept, numberAt } from './half.ts'
 import { numeric, type Num, type Precision } from './numeric.ts'
 import type { Combine } from './op.ts'
 import { opNamed } from './ops/index.ts'
 import { randomWord } from './philox.ts'
 import { contractSpace, reduceSpace } from './resolve.ts'
 import type { Arith } from './scalar.ts'
+import { evaluateScan } from './evaluate-scan.ts'
 import { DTYPES, isFloat, rowMajor, sizeOf, type Shape, type TypedArray } from './types.ts'
 
 /** How the reference evaluator computes. */
@@ -15,7 +17,7 @@ export interface EvaluateOptions {
   readonly precision?: Precision
 }
 
-/** Values by name; arrays in row-major order. */
+/** Values by name; arrays in row-major order. Of f16 and bf16 a Uint16Array holds bits, any other array numbers. */
 export type Values = Readonly<Record<string, ArrayLike<number>>>
 
 /** What a function gives: its results, and the new values of the states that it updates. */
@@ -26,7 +28,7 @@ export interface Evaluation {
 
 /**
  * Evaluates a function by the most naive loops there are, one node at a time: the meaning of every op.
- * Errors: input/missing, state/unknown, input/length, dtype/unsupported (f16, bf16).
+ * Errors: input/missing, state/unknown, input/length.
  */
 export function evaluate(graph: Graph, given: { readonly inputs?: Values; readonly states?: Values }, options: EvaluateOptions = {}): Evaluation {
   const values = evaluateNodes(rootsOf(graph), given, options)
@@ -46,8 +48,25 @@ export function evaluateNodes(
     const size = sizeOf(node.shape)
     if (from.length !== size) throw new GradcError('input/length', `${showNode(node)} has ${size} elements, given ${from.length}`)
     const array = empty(node, precision)
-    for (let i = 0; i < size; i++) array[i] = from[i]
+    const same = from.constructor === array.constructor
+    for (let i = 0; i < size; i++) array[i] = same ? from[i] : kept(numberAt(from, i, node.dtype), node.dtype, array)
     return array
+  }
+  const loops = new Map<Graph, { readonly operands: readonly Node[]; readonly results: readonly TypedArray[] }[]>()
+  const scan = (node: Node): TypedArray => {
+    const among = loops.get(node.regions[0]) ?? []
+    loops.set(node.regions[0], among)
+    let loop = among.find((l) => l.operands.every((o, i) => o === node.operands[i]))
+    if (!loop) {
+      const xs = node.operands.map((o) => values.get(o)!)
+      const stacked = (like: Node, length: number): TypedArray => empty(like, precision, length)
+      const results = evaluateScan(node, xs, stacked, (body, inputs) => {
+        const inner = evaluateNodes(rootsOf(body), { known: inputs }, { precision })
+        return body.results.map((r) => inner.get(r.node)!)
+      })
+      among.push((loop = { operands: node.operands, results }))
+    }
+    return loop.results[node.attrs.index as number]
   }
   for (const node of topological(roots)) {
     const known = given.known?.get(node)
@@ -55,7 +74,8 @@ export function evaluateNodes(
     if (known) values.set(node, stored(node, known))
     else if (lowering.kind === 'leaf' && (lowering.leaf === 'input' || lowering.leaf === 'state')) {
       values.set(node, stored(node, lookUp(node, lowering.leaf, lowering.leaf === 'input' ? given.inputs : given.states)))
-    } else values.set(node, compute(node, node.operands.map((o) => values.get(o)!), k, precision))
+    } else if (lowering.kind === 'region') values.set(node, scan(node))
+    else values.set(node, compute(node, node.operands.map((o) => values.get(o)!), k, precision))
   }
   return values
 }
@@ -66,12 +86,9 @@ function lookUp(node: Node, leaf: 'input' | 'state', values: Values | undefined)
   throw new GradcError(leaf === 'input' ? 'input/missing' : 'state/unknown', `no value was given for ${showNode(node)}`)
 }
 
-function empty(node: Node, precision: Precision): TypedArray {
-  // Their arrays hold bits, not numbers.
-  if (node.dtype === 'f16' || node.dtype === 'bf16') {
-    throw new GradcError('dtype/unsupported', `the reference evaluator does not take ${node.dtype}: ${showNode(node)}`)
-  }
-  return new (precision === 'f64' && isFloat(node.dtype) ? Float64Array : DTYPES[node.dtype].array)(sizeOf(node.shape))
+/** Room for a node's value, or for `times` of them. */
+function empty(node: Node, precision: Precision, times = 1): TypedArray {
+  return new (precision === 'f64' && isFloat(node.dtype) ? Float64Array : DTYPES[node.dtype].array)(times * sizeOf(node.shape))
 }
 
 /** Calls `visit` with every coordinate of a space, in row-major order. */
@@ -94,7 +111,10 @@ function compute(node: Node, xs: readonly TypedArray[], k: Arith<Num>, precision
     case 'leaf':
       return leaf(node, lowering.leaf, out)
     case 'pointwise':
-      for (let i = 0; i < out.length; i++) out[i] = lowering.scalar(k, xs.map((x, j) => num(j, x[i])), node.attrs).value
+      for (let i = 0; i < out.length; i++) {
+        const operands = xs.map((x, j) => num(j, numberAt(x, i, node.operands[j].dtype)))
+        out[i] = kept(lowering.scalar(k, operands, node.attrs).value, node.dtype, out)
+      }
       return out
     case 'view': {
       if (lowering.view === 'reshape') return out.map((_, i) => xs[0][i]) as TypedArray
@@ -103,7 +123,7 @@ function compute(node: Node, xs: readonly TypedArray[], k: Arith<Num>, precision
         everyCoordinate(node.shape, (c, i) => void (out[i] = xs[0][place(map, strides, c)]))
         return out
       }
-      out.fill(lowering.fill(node))
+      out.fill(kept(lowering.fill(node), node.dtype, out))
       const strides = rowMajor(node.shape)
       node.operands.forEach((operand, j) => {
         const map = lowering.target(node, j)
@@ -170,8 +190,11 @@ function compute(node: Node, xs: readonly TypedArray[], k: Arith<Num>, precision
 }
 
 function leaf(node: Node, kind: string, out: TypedArray): TypedArray {
-  if (kind === 'literal') return out.fill(node.attrs.value as number)
-  if (kind === 'constant') return out.map((_, i) => (node.attrs.values as TypedArray)[i]) as TypedArray
+  if (kind === 'literal') return out.fill(kept(node.attrs.value as number, node.dtype, out))
+  if (kind === 'constant') {
+    const values = node.attrs.values as TypedArray
+    return out.map((_, i) => (values.constructor === out.constructor ? values[i] : numberAt(values, i, node.dtype))) as TypedArray
+  }
   everyCoordinate(node.shape, (c, i) => void (out[i] = c[node.attrs.axis as number]))
   return out
 }
@@ -210,8 +233,9 @@ const FOLD: { readonly [C in Combine]: (k: Arith<Num>, terms: readonly Num[], no
 export function firstNonFinite(graph: Graph, inputs: Values, states: Values): string | null {
   const roots = rootsOf(graph)
   const values = evaluateNodes(roots, { inputs, states })
-  const isBad = (n: Node): boolean => isFloat(n.dtype) && (values.get(n) as Float32Array).some((v) => !Number.isFinite(v))
-  const isNaN = (n: Node): boolean => isFloat(n.dtype) && (values.get(n) as Float32Array).some(Number.isNaN)
+  const numbers = (n: Node): number[] => Array.from(values.get(n)!, (_, i) => numberAt(values.get(n)!, i, n.dtype))
+  const isBad = (n: Node): boolean => isFloat(n.dtype) && numbers(n).some((v) => !Number.isFinite(v))
+  const isNaN = (n: Node): boolean => isFloat(n.dtype) && numbers(n).some(Number.isNaN)
   // An infinity that was written down is a mask, not a fault, until a NaN comes of it or it is what is returned.
   const isMask = (n: Node): boolean => {
     const { lowering } = opNamed(n.op)
@@ -222,7 +246,8 @@ export function firstNonFinite(graph: Graph, inputs: Values, states: Values): st
   const firstNaN = (): Node | undefined => order.find((n) => isNaN(n) && !n.operands.some(isNaN))
   const first = starts.find((n) => !isMask(n)) ?? firstNaN() ?? (roots.some(isBad) ? starts[0] : null)
   if (!first) return null
-  const at = (values.get(first) as Float32Array).findIndex(isNaN(first) ? Number.isNaN : (v) => !Number.isFinite(v))
+  const found = numbers(first)
+  const at = found.findIndex(isNaN(first) ? Number.isNaN : (v) => !Number.isFinite(v))
   const from = first.operands.map((o) => `\n  from ${showNode(o)}`).join('')
-  return `${values.get(first)![at]} first in ${showNode(first)}, element ${at}${from}`
+  return `${found[at]} first in ${showNode(first)}, element ${at}${from}`
 }

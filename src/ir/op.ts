@@ -39,7 +39,9 @@ export type Lowering =
   | { readonly kind: 'scatter'; readonly scatter: 'affine'; readonly target: (node: Node) => AffineMap }
   /** Philox 4×32-10 words by element index: operands key u32[2], stream u32[]. */
   | { readonly kind: 'random' }
+  /** A loop over its body, see ops/region.ts. */
   | { readonly kind: 'region' }
+  /** Has no loops at all. */
   | { readonly kind: 'opaque' }
 
 /** Cotangents or tangents, operand by operand; `null` is a symbolic zero that is never materialised. */
@@ -55,6 +57,8 @@ export interface OpDef {
   readonly arity: number | null
   /** Attribute names in printing order; a node carries exactly these. */
   readonly attrs?: readonly string[]
+  /** Number of regions that it carries; default 0. */
+  readonly regions?: number
   /** Result type from operands and attributes; throws a GradcError for what does not fit. */
   readonly infer: (operands: readonly Node[], attrs: Attrs, regions: readonly Graph[]) => TensorType
   /** Forward mode: d result from d operands. Absent for an op that is linear in all its operands, or has no derivative. */

@@ -125,7 +125,7 @@ function parseNode(r: Reading): Node {
   const attrs = parseAttrs(scanner, def, type, at)
   const regions: Graph[] = []
   while (scanner.peek('graph')) regions.push(parseGraph(scanner, r.depth + 1))
-  if (regions.length && def.lowering.kind !== 'region') scanner.fail(`${op} takes no regions`, at)
+  if (regions.length !== (def.regions ?? 0)) scanner.fail(`${op} takes ${def.regions ?? 'no'} regions`, at)
   const node = scanner.guarded(at, () => makeNode(r, def, operands, attrs, regions, at))
   if (!sameType(node, type)) scanner.fail(`${op} gives ${showType(node)}, not ${showType(type)}`, at)
   return node

@@ -111,7 +111,7 @@ function wrongExtents(type: TensorType): string | null {
 }
 
 function checkRegions(node: Node, def: OpDef, report: Report): void {
-  if (node.regions.length && def.lowering.kind !== 'region') report('region', `${node.op} takes no regions`, node)
+  if (node.regions.length !== (def.regions ?? 0)) report('region', `${node.op} takes ${def.regions ?? 'no'} regions`, node)
   for (const region of node.regions) {
     for (const v of violations(region)) report('region', `in ${JSON.stringify(region.name)}: ${v.invariant}: ${v.problem}`, node)
   }

@@ -5,11 +5,13 @@
 import type { Graph } from '../ir/graph.ts'
 import type { Layout, Plan } from '../ir/plan.ts'
 import { layoutOf, planGraph } from './plan.ts'
+import { regions } from './regions.ts'
 import { runPasses, type Pass, type PassContext } from './runner.ts'
 import { simplification } from './simplify.ts'
 
 /** Graph → Graph, in this order. */
 export const passes: readonly Pass[] = [
+  regions, // loops: one body each, with only what is read of it
   ...simplification, // simplify: exact rules; stabilise: stable forms; relax: rules of the reals, under fastMath only
 ]
 

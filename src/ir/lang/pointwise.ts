@@ -171,7 +171,10 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : apply('cast', [x], { to: dtype })
 }
 
-/** The same bytes read as another dtype of 4 bytes (f32, i32, u32). NaN payloads are not kept. No gradient. Errors: dtype/unsupported. */
+/**
+ * The same bytes read as another dtype of 4 bytes (f32, i32, u32). A NaN, whatever its sign and payload, is 0x7fc00000 as
+ * an integer. No gradient. Errors: dtype/unsupported, operand/invalid.
+ */
 export function bitcast<E extends DType>(x: Tensor, dtype: E): Tensor<E> {
   checkTensors('bitcast', [x])
   return x.dtype === (dtype as DType) ? (x as Tensor<E>) : apply('bitcast', [x], { to: dtype })

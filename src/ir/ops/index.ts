@@ -4,11 +4,12 @@ import { BINARY, SELECT } from './binary.ts'
 import { CONTRACT } from './contract.ts'
 import { INDEXED } from './gather.ts'
 import { LEAVES, RANDOM } from './leaf.ts'
+import { REGIONS } from './region.ts'
 import { REDUCTIONS } from './reduce.ts'
 import { CONVERSIONS, UNARY } from './unary.ts'
 import { VIEWS } from './view.ts'
 
-const TABLE: readonly OpDef[] = [...LEAVES, ...UNARY, ...CONVERSIONS, ...BINARY, SELECT, ...VIEWS, ...REDUCTIONS, CONTRACT, ...INDEXED, ...RANDOM]
+const TABLE: readonly OpDef[] = [...LEAVES, ...UNARY, ...CONVERSIONS, ...BINARY, SELECT, ...VIEWS, ...REDUCTIONS, CONTRACT, ...INDEXED, ...RANDOM, ...REGIONS]
 const BY_NAME: ReadonlyMap<string, OpDef> = new Map(TABLE.map((def) => [def.name, def]))
 
 /** The primitive table, in the order of design and documentation. */

@@ -48,6 +48,14 @@ const destination = (op: string, x: Node, to: unknown): DType => {
 }
 const bothFloat = (x: Node, y: Node): boolean => isFloat(x.dtype) && isFloat(y.dtype)
 
+/** The bits of a NaN, as every target shows them: WebAssembly leaves sign and payload open. */
+const NAN_BITS = 0x7fc00000
+/** x as another type of 4 bytes. Of a NaN, whichever it is, an integer type shows {@link NAN_BITS}. */
+function wordOf<V>(k: Arith<V>, x: V, to: DType): V {
+  const word = k.bitcast(x, to)
+  return isFloat(k.dtype(x)) && !isFloat(to) ? k.select(k.ne(x, x), k.lit(NAN_BITS, to), word) : word
+}
+
 /** Conversions between element types. */
 export const CONVERSIONS: readonly OpDef[] = [
   {
@@ -58,6 +66,8 @@ export const CONVERSIONS: readonly OpDef[] = [
     lowering: { kind: 'pointwise', scalar: (k, [x], { to }) => k.cast(x, to as DType) },
   },
   {
+    // Bits that a graph reads are the same everywhere. Bytes that a host reads of a float array (a result, a state, save())
+    // are so but for NaNs: those compare as NaN, sign and payload are the engine's.
     name: 'bitcast', arity: 1, attrs: ['to'], cost: 1, ...NONE,
     infer: ([x], { to }) => {
       const dtype = destination('bitcast', x, to)
@@ -65,6 +75,6 @@ export const CONVERSIONS: readonly OpDef[] = [
       if (!word(x.dtype) || !word(dtype)) refuse('dtype/unsupported', `bitcast from ${x.dtype} to ${dtype}: only types of 4 bytes`, [x])
       return { dtype, shape: x.shape }
     },
-    lowering: { kind: 'pointwise', scalar: (k, [x], { to }) => k.bitcast(x, to as DType) },
+    lowering: { kind: 'pointwise', scalar: (k, [x], { to }) => wordOf(k, x, to as DType) },
   },
 ]

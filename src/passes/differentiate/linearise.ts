@@ -4,6 +4,7 @@ import { add } from '../../ir/lang/index.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { sameType, showType } from '../../ir/types.ts'
+import { tangentOfScan } from './scan.ts'
 import { barrierOf, differentiablePath, oldestId } from './path.ts'
 
 /**
@@ -28,6 +29,7 @@ function tangentOf(node: Node, d: readonly Maybe[]): Maybe {
   const def = opNamed(node.op)
   const b = node.builder
   const tangent = b.derivedFrom(node, () => {
+    if (def.lowering.kind === 'region') return tangentOfScan(node, d, tangentsOf)
     if (def.tangent) return def.tangent(b, d, node.operands, node)
     if (!def.transpose) throw new InternalError('differentiate', `${node.op} has no derivative rule`, showNode(node))
     return b.make(node.op, d.map((x, i) => x ?? b.zeros(node.operands[i])), node.attrs, node.regions)

@@ -5,6 +5,7 @@ import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { sameType, showType } from '../../ir/types.ts'
 import { oldestId } from './path.ts'
+import { transposeScan } from './scan-transpose.ts'
 import { operandsFirst } from './walk.ts'
 
 /** A tangent and the cotangent that arrives at it. */
@@ -21,6 +22,7 @@ export interface Pull {
 export function transposed(pulls: readonly Pull[], placeholders: readonly Node[]): Maybe[] {
   const order = linearNodes(pulls.map((p) => p.tangent), placeholders)
   const linear = new Set(order)
+  const sameLoop = loopsIn(order)
   const cotangents = new Map<Node, Node>()
   const arrive = (node: Node, ct: Maybe): void => {
     if (!ct) return
@@ -33,6 +35,18 @@ export function transposed(pulls: readonly Pull[], placeholders: readonly Node[]
   for (const { tangent, cotangent } of pulls) tangent.builder.derivedFrom(tangent, () => arrive(tangent, cotangent))
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i]
+    if (opNamed(node.op).lowering.kind === 'region') {
+      // All results of a loop go back together, once what uses any of them has been.
+      const results = sameLoop.get(loopKey(node))!
+      if (results[0] !== node) continue
+      const given = results.flatMap((n) => (cotangents.has(n) ? [[n.attrs.index as number, cotangents.get(n)!] as const] : []))
+      if (!given.length) continue
+      node.builder.derivedFrom(node, () => {
+        const loop = { node, cotangents: new Map(given), linear: node.operands.map((x) => linear.has(x)) }
+        transposeScan(loop, transposed).forEach((ct, at) => arrive(node.operands[at], ct))
+      })
+      continue
+    }
     const ct = cotangents.get(node)
     if (!ct || !node.operands.length) continue
     const { transpose } = opNamed(node.op)
@@ -56,4 +70,25 @@ function linearNodes(tangents: readonly Node[], placeholders: readonly Node[]): 
     if (node.operands.some((x) => linear.has(x))) linear.add(node)
     return linear.has(node)
   })
+}
+
+const regions = new WeakMap<object, number>()
+let lastRegion = 0
+
+/** The same for all results of one loop: its operands and its body. */
+function loopKey(node: Node): string {
+  const [body] = node.regions
+  if (!regions.has(body)) regions.set(body, ++lastRegion)
+  return `${regions.get(body)} ${node.attrs.reverse} ${node.operands.map((o) => o.id).join()}`
+}
+
+/** Results of each loop, in order. */
+function loopsIn(order: readonly Node[]): Map<string, Node[]> {
+  const loops = new Map<string, Node[]>()
+  for (const node of order) {
+    if (opNamed(node.op).lowering.kind !== 'region') continue
+    const key = loopKey(node)
+    loops.set(key, [...(loops.get(key) ?? []), node])
+  }
+  return loops
 }

@@ -95,8 +95,10 @@ const exact: readonly Rule[] = [
   rule('cast-same', p.cast(x), ({ x }) => x, { when: ({ x, root }) => x.dtype === root.dtype }),
   rule('cast-cast', p.cast(as('wide', p.cast(x))), castCast),
   rule('bitcast-same', p.bitcast(x), ({ x }) => x, { when: ({ x, root }) => x.dtype === root.dtype }),
-  rule('bitcast-bitcast', p.bitcast(p.bitcast(x)),
-    ({ x, root }) => (x.dtype === root.dtype ? x : make('bitcast', [x], { to: root.dtype }))),
+  // Not through a float: all its NaNs have one pattern as an integer.
+  rule('bitcast-bitcast', p.bitcast(as('word', p.bitcast(x))),
+    ({ x, root }) => (x.dtype === root.dtype ? x : make('bitcast', [x], { to: root.dtype })),
+    { when: ({ word }) => !isFloat(word.dtype) }),
 ]
 
 /** Powers are products: cheaper, and at least as accurate as a general power. */

@@ -1,0 +1,98 @@
+import { Builder } from '../../ir/builder.ts'
+import type { Graph, Named, Node } from '../../ir/graph.ts'
+import { add } from '../../ir/lang/index.ts'
+import type { Maybe } from '../../ir/op.ts'
+import { scanAttrs, scanSpec } from '../../ir/ops/region.ts'
+import { below, transplant } from '../../ir/region.ts'
+import { placeholder } from './scan.ts'
+
+/** A linear graph's cotangents: of the placeholders, from those of the nodes pulled. */
+export type Transposed = (pulls: readonly { readonly tangent: Node; readonly cotangent: Node }[], placeholders: readonly Node[]) => Maybe[]
+
+/** Results of one loop that is linear in some operands, and their cotangents. */
+export interface LoopCotangents {
+  readonly node: Node
+  /** By result index. */
+  readonly cotangents: ReadonlyMap<number, Node>
+  /** Which operands carry a tangent. */
+  readonly linear: readonly boolean[]
+}
+
+/**
+ * Transposes a linear loop as a whole: a loop from its end, whose carries are the cotangents of its carries, whose outputs
+ * are those of what it scanned, and which adds up those of what every step read whole. A cotangent for each operand.
+ */
+export function transposeScan({ node, cotangents, linear }: LoopCotangents, transposed: Transposed): Maybe[] {
+  const spec = scanSpec(node.attrs)
+  const [body] = node.regions
+  const b = node.builder
+  const isCarry = (at: number): boolean => at < spec.carries
+  const isScanned = (at: number): boolean => !isCarry(at) && at < spec.carries + spec.scanned
+  const by = body.inputs.flatMap((_, at) => (isCarry(at) || linear[at] ? [at] : []))
+  const { active, cts, arrived } = activeCotangents(body, spec.carries, new Set(cotangents.keys()), by, transposed)
+
+  const carries = active
+  const outputs = [...cotangents.keys()].filter((i) => i >= spec.carries).sort((i, j) => i - j)
+  const summed = by.filter((at) => !isCarry(at) && !isScanned(at) && arrived.get(at))
+  const stacked = by.filter((at) => isScanned(at) && arrived.get(at))
+  // The sum over steps of a cotangent is a carry of its own.
+  const sums = new Map(summed.map((at) => [at, placeholder(body.inputs[at].node, 'sum')]))
+  const roots = [
+    ...carries.map((i) => arrived.get(i) ?? body.builder.zeros(body.inputs[i].node)),
+    ...summed.map((at) => add(sums.get(at)!, arrived.get(at)!)),
+    ...stacked.map((at) => arrived.get(at)!),
+  ]
+
+  const own = new Builder()
+  const inputs: Named[] = []
+  const replaced = new Map<Node, Node>()
+  const declare = (name: string, of: Node): void => {
+    const input = own.input(name, of)
+    inputs.push({ name, node: input })
+    replaced.set(of, input)
+  }
+  for (const i of carries) declare(`c${i}`, cts.get(i)!)
+  for (const at of summed) declare(`s${at}`, sums.get(at)!)
+  for (const i of outputs) declare(`y${i}`, cts.get(i)!)
+  const needed = new Set(below(roots, (n) => replaced.has(n)))
+  const read = body.inputs.flatMap(({ node: x }, at) => (needed.has(x) ? [at] : []))
+  const readScanned = read.filter(isScanned)
+  const readWhole = read.filter((at) => !isScanned(at))
+  for (const at of [...readScanned, ...readWhole]) declare(`p${at}`, body.inputs[at].node)
+  const nodes = transplant(own, roots, replaced)
+  const results = nodes.map((n, i) => ({ name: `r${i}`, node: n }))
+  const region: Graph = { name: 'transposed', builder: own, inputs, states: [], results, updates: [] }
+
+  const operands = [
+    ...carries.map((i) => cotangents.get(i) ?? b.zeros(body.inputs[i].node)),
+    ...summed.map((at) => b.zeros(body.inputs[at].node)),
+    ...outputs.map((i) => cotangents.get(i)!),
+    ...readScanned.map((at) => node.operands[at]),
+    ...readWhole.map((at) => node.operands[at]),
+  ]
+  const attrs = {
+    ...spec, reverse: !spec.reverse, carries: carries.length + summed.length, scanned: outputs.length + readScanned.length,
+  }
+  const result = (index: number): Node => b.make('scan', operands, scanAttrs({ ...attrs, index }), [region])
+  return node.operands.map((_, at) => {
+    if (!linear[at]) return null
+    if (isCarry(at)) return carries.includes(at) ? result(carries.indexOf(at)) : null
+    if (isScanned(at)) return stacked.includes(at) ? result(carries.length + summed.length + stacked.indexOf(at)) : null
+    return summed.includes(at) ? result(carries.length + summed.indexOf(at)) : null
+  })
+}
+
+/** Which carries have a cotangent in some step, placeholders for those of all results, and what arrives at the inputs. */
+function activeCotangents(
+  body: Graph, carries: number, given: ReadonlySet<number>, by: readonly number[], transposed: Transposed,
+): { active: number[]; cts: Map<number, Node>; arrived: Map<number, Maybe> } {
+  const cts = new Map([...given].map((i) => [i, placeholder(body.results[i].node, 'cotangent')]))
+  for (;;) {
+    const pulls = [...cts].map(([i, cotangent]) => ({ tangent: body.results[i].node, cotangent }))
+    const found = transposed(pulls, by.map((at) => body.inputs[at].node))
+    const arrived = new Map(by.map((at, j) => [at, found[j]]))
+    const missing = by.filter((at) => at < carries && arrived.get(at) && !cts.has(at))
+    if (!missing.length) return { active: [...cts.keys()].filter((i) => i < carries).sort((i, j) => i - j), cts, arrived }
+    for (const i of missing) cts.set(i, placeholder(body.results[i].node, 'cotangent'))
+  }
+}

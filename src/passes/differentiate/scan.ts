@@ -1,0 +1,199 @@
+import { Builder } from '../../ir/builder.ts'
+import type { Graph, Named, Node } from '../../ir/graph.ts'
+import type { Maybe } from '../../ir/op.ts'
+import { opNamed } from '../../ir/ops/index.ts'
+import { scanAttrs, scanSpec, type ScanSpec } from '../../ir/ops/region.ts'
+import { transplant } from '../../ir/region.ts'
+import type { TensorType } from '../../ir/types.ts'
+import { operandsFirst } from './walk.ts'
+
+/** Forward mode within a body: the tangents of results when the seeded nodes are perturbed. */
+export type Tangents = (results: readonly Node[], seeds: ReadonlyMap<Node, Node>) => Maybe[]
+
+/**
+ * The linear part of a loop: its carries are tangents, and what they are multiplied by comes in from outside. Where its
+ * operands come from is told in terms of the primal loop.
+ */
+interface LinearLoop {
+  readonly body: Graph
+  /** Which primal carries have a tangent. */
+  readonly carries: readonly number[]
+  readonly scanned: readonly Source[]
+  readonly captured: readonly Source[]
+  /** Result of the primal loop → result of this one. */
+  readonly results: ReadonlyMap<number, number>
+  /** The primal body with what must be kept of each step as further outputs. */
+  readonly kept: Graph
+}
+
+type Source =
+  | { readonly from: 'tangent' | 'operand'; readonly at: number }
+  /** An output of the kept loop. */
+  | { readonly from: 'kept'; readonly at: number }
+  /** Depends on captured operands alone: made once, outside. */
+  | { readonly from: 'invariant'; readonly node: Node }
+
+const linearised = new WeakMap<Graph, Map<string, LinearLoop>>()
+
+/**
+ * The tangent of one result of a loop: a result of the linear loop over tangents, which reads what the primal one kept of
+ * each step. The same primal loop gives the same linear loop, so that all its results are computed together.
+ */
+export function tangentOfScan(node: Node, d: readonly Maybe[], tangentsOf: Tangents): Maybe {
+  const spec = scanSpec(node.attrs)
+  const [body] = node.regions
+  const given = d.map((x) => (x ? 1 : 0)).join('')
+  const known = linearised.get(body) ?? new Map<string, LinearLoop>()
+  linearised.set(body, known)
+  const key = `${given} ${spec.recompute}`
+  let linear = known.get(key)
+  if (!linear) known.set(key, (linear = linearLoop(body, spec, d.map((x) => x !== null), tangentsOf)))
+  const index = linear.results.get(spec.index)
+  if (index === undefined) return null
+  const b = node.builder
+  const { kept } = linear
+  const tangent = (at: number): Node => d[at] ?? b.zeros(node.operands[at])
+  const source = (s: Source): Node => {
+    switch (s.from) {
+      case 'tangent':
+        return tangent(s.at)
+      case 'operand':
+        return node.operands[s.at]
+      case 'kept':
+        return b.make('scan', node.operands, scanAttrs({ ...spec, index: s.at }), [kept])
+      case 'invariant':
+        return transplant(b, [s.node], new Map(body.inputs.map((input, i) => [input.node, node.operands[i]])))[0]
+    }
+  }
+  const operands = [...linear.carries.map(tangent), ...linear.scanned.map(source), ...linear.captured.map(source)]
+  const attrs = { ...spec, recompute: spec.recompute, carries: linear.carries.length, scanned: linear.scanned.length, index }
+  return b.make('scan', operands, scanAttrs(attrs), [linear.body])
+}
+
+function linearLoop(body: Graph, spec: ScanSpec, active: readonly boolean[], tangentsOf: Tangents): LinearLoop {
+  const inputs = body.inputs.map((i) => i.node)
+  const results = body.results.map((r) => r.node)
+  const { seeds, tangents } = activeTangents(body, spec, active, tangentsOf)
+  const kindOf = (at: number): 'carry' | 'scanned' | 'captured' =>
+    at < spec.carries ? 'carry' : at < spec.carries + spec.scanned ? 'scanned' : 'captured'
+  const seeded = inputs.flatMap((x, at) => (seeds.has(x) ? [at] : []))
+  const carries = seeded.filter((at) => kindOf(at) === 'carry')
+  const outputs = results.flatMap((_, i) => (i >= spec.carries && tangents[i] ? [i] : []))
+
+  const b = new Builder()
+  const declared: Named[] = []
+  const declare = (name: string, type: TensorType): Node => {
+    const node = b.input(name, type)
+    declared.push({ name, node })
+    return node
+  }
+  const replaced = new Map<Node, Node>()
+  for (const at of carries) replaced.set(seeds.get(inputs[at])!, declare(`dc${at}`, inputs[at]))
+  const scanned: Source[] = []
+  const captured: Source[] = []
+  const late: (() => void)[] = []
+  const declareAs = (list: Source[], name: string, node: Node, source: Source, of: Node = node): void => {
+    list.push(source)
+    const place = (): void => void replaced.set(of, declare(name, node))
+    if (list === scanned) place()
+    else late.push(place)
+  }
+  for (const at of seeded) {
+    const kind = kindOf(at)
+    if (kind === 'carry') continue
+    declareAs(kind === 'scanned' ? scanned : captured, `d${kind === 'scanned' ? 'x' : 'k'}${at}`, inputs[at], { from: 'tangent', at }, seeds.get(inputs[at]))
+  }
+  const roots = [...carries.map((at) => tangents[at] ?? body.builder.zeros(inputs[at])), ...outputs.map((i) => tangents[i]!)]
+  const plan = keep(roots, new Set(seeds.values()), body, spec)
+  const kept: Named[] = [...body.results]
+  const keptAt = (node: Node): number => {
+    const name = `kept${kept.length}`
+    return kept.push({ name, node }) - 1
+  }
+  for (const node of plan) {
+    const at = inputs.indexOf(node)
+    if (at >= 0 && kindOf(at) !== 'carry') declareAs(kindOf(at) === 'scanned' ? scanned : captured, `p${at}`, node, { from: 'operand', at })
+    else if (at < 0 && !dependsOn(node, inputs.slice(0, spec.carries + spec.scanned))) {
+      declareAs(captured, `i${node.id}`, node, { from: 'invariant', node })
+    } else declareAs(scanned, `r${node.id}`, node, { from: 'kept', at: keptAt(node) })
+  }
+  for (const place of late) place()
+  const nodes = transplant(b, roots, replaced)
+  const index = new Map<number, number>()
+  carries.forEach((at, i) => index.set(at, i))
+  outputs.forEach((i, j) => index.set(i, carries.length + j))
+  const named = nodes.map((node, i) => ({ name: i < carries.length ? `c${i}` : `y${i - carries.length}`, node }))
+  return {
+    body: { name: 'linear', builder: b, inputs: declared, states: [], results: named, updates: [] },
+    carries, scanned, captured, results: index,
+    kept: { ...body, results: kept },
+  }
+}
+
+/** Which inputs of the body have a tangent in some step, and the tangents of its results then: a fixed point. */
+function activeTangents(
+  body: Graph, spec: ScanSpec, given: readonly boolean[], tangentsOf: Tangents,
+): { seeds: Map<Node, Node>; tangents: Maybe[] } {
+  const inputs = body.inputs.map((i) => i.node)
+  const results = body.results.map((r) => r.node)
+  const seeds = new Map<Node, Node>()
+  inputs.forEach((x, i) => {
+    if (given[i]) seeds.set(x, placeholder(x, 'tangent'))
+  })
+  for (;;) {
+    const tangents = tangentsOf(results, seeds)
+    const missing = inputs.slice(0, spec.carries).filter((x, i) => tangents[i] && !seeds.has(x))
+    if (!missing.length) return { seeds, tangents }
+    for (const x of missing) seeds.set(x, placeholder(x, 'tangent'))
+  }
+}
+
+/** An input that is not registered with the builder; no other node has its name. */
+export function placeholder(node: Node, kind: string): Node {
+  const b = node.builder
+  return b.make('input', [], { name: `\u0000${kind}:${b.size}`, dtype: node.dtype, shape: node.shape })
+}
+
+/**
+ * The primal values that a linear body takes from outside: of the values that it multiplies by, those that are dear to
+ * compute again (products, sums, loops) and, of the rest, what they are made of. With `recompute` only the body's inputs.
+ */
+function keep(roots: readonly Node[], tangents: ReadonlySet<Node>, body: Graph, { recompute }: ScanSpec): Node[] {
+  const inputs = new Set(body.inputs.map((i) => i.node))
+  const linear = new Set<Node>(tangents)
+  const order = operandsFirst(roots, (n) => !tangents.has(n) && !inputs.has(n))
+  for (const n of order) if (n.operands.some((o) => linear.has(o))) linear.add(n)
+  const kept = new Set<Node>()
+  const seen = new Set<Node>()
+  const stack: Node[] = []
+  const need = (n: Node): void => {
+    if (linear.has(n) || seen.has(n)) return
+    seen.add(n)
+    if (inputs.has(n) || (!recompute && isDear(n))) kept.add(n)
+    else stack.push(n)
+  }
+  roots.forEach(need)
+  for (const n of order) if (linear.has(n)) n.operands.forEach(need)
+  for (let n = stack.pop(); n; n = stack.pop()) n.operands.forEach(need)
+  return [...kept].sort((a, b) => a.id - b.id)
+}
+
+function isDear(node: Node): boolean {
+  const { lowering } = opNamed(node.op)
+  switch (lowering.kind) {
+    case 'reduce':
+    case 'contract':
+    case 'cumulate':
+    case 'scatter':
+    case 'region':
+      return true
+    default:
+      return false
+  }
+}
+
+function dependsOn(node: Node, on: readonly Node[]): boolean {
+  const among = new Set(on)
+  const order = operandsFirst([node], () => true)
+  return order.some((n) => among.has(n))
+}
