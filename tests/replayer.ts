@@ -52,7 +52,7 @@ export function replaySymbolically(plan: Plan, layout: Layout): string[] {
   const wrong: string[] = []
   const { buffers, graph } = plan
   const memory = new Memory()
-  const size: { [R in Region]: number } = { state: layout.stateBytes, constant: layout.constantBytes, arena: plan.arenaBytes }
+  const size: { [R in Exclude<Region, 'outer'>]: number } = { state: layout.stateBytes, constant: layout.constantBytes, arena: plan.arenaBytes }
   const end = plan.kernels.length - 1
   buffers.forEach((b, i) => {
     if (b.id !== i) wrong.push(`buffer ${i} has id ${b.id}`)
@@ -263,7 +263,7 @@ class Trace {
 export function replayNumerically(
   plan: Plan, layout: Layout, inputs: Values, states: Values,
 ): { results: Values; states: Values } {
-  const memory: { [R in Region]: Uint8Array<ArrayBuffer> } = {
+  const memory: { [R in Exclude<Region, 'outer'>]: Uint8Array<ArrayBuffer> } = {
     state: new Uint8Array(layout.stateBytes).fill(0xff),
     constant: new Uint8Array(layout.constantBytes),
     arena: new Uint8Array(plan.arenaBytes).fill(0xff),

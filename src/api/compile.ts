@@ -130,6 +130,7 @@ function manifestOf({ name, target, seed, layout, plans, bases, scratchBytes }: 
   const slots = (plan: Plan, bindings: readonly (Binding & { readonly name: string })[]): Slot[] =>
     bindings.map(({ name: slot, node, buffer }) => {
       const { region, offset } = plan.buffers[buffer]
+      if (region === 'outer') throw new InternalError('compile', `${slot} of ${plan.name} lies in no memory of its own`)
       return { name: slot, dtype: node.dtype, shape: [...node.shape], offset: bases[region] + offset }
     })
   const [init, ...rest] = plans

@@ -1,31 +1,78 @@
-import { GradcError, InternalError } from '../ir/errors.ts'
-import { Expressions, inOrder } from '../ir/expression.ts'
+import { InternalError } from '../ir/errors.ts'
+import { Expressions } from '../ir/expression.ts'
 import type { Node } from '../ir/graph.ts'
-import type { Buffer, Kernel, Plan, Region } from '../ir/plan.ts'
+import type { Buffer, Kernel, LoopPlan, Plan, Region } from '../ir/plan.ts'
 import { DTYPES, showType } from '../ir/types.ts'
 import { expandNest } from './lower/expand.ts'
 import { nestsOf, type Placed } from './lower/nests.ts'
-import { rootsOfNest, simplifyNest } from './lower/simplify.ts'
+import { simplifyNest } from './lower/simplify.ts'
 import type { LoweredKernel, LoweredProgram } from './nest.ts'
 
 /** Byte address of each region in the program's memory; multiples of 16. */
-export type Bases = { readonly [R in Region]: number }
+export type Bases = { readonly [R in Exclude<Region, 'outer'>]: number }
+
+type Address = (buffer: Buffer) => number
 
 /**
  * Turns a plan's kernels into loop nests over one memory: every node a load at a fixed address or an expression, axes
- * merged where accesses allow, transcendental functions expanded. Throws `target/unsupported` for f16 and bf16.
+ * merged where accesses allow, transcendental functions and casts of f16 and bf16 expanded.
  */
 export function lowerPlan(plan: Plan, bases: Bases): LoweredProgram['functions'][number] {
-  return { name: plan.name, kernels: plan.kernels.map((k) => lowerKernel(k, plan.buffers, bases)) }
+  const address = ({ region, offset, name }: Buffer): number => {
+    if (region === 'outer') throw new InternalError('lower', `buffer ${name} lies outside, and there is nothing`)
+    return bases[region] + offset
+  }
+  return { name: plan.name, kernels: lowerKernels(plan, address, bases) }
 }
 
-function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], bases: Bases): LoweredKernel {
+const lowerKernels = (plan: Plan, addressOf: Address, bases: Bases): LoweredKernel[] =>
+  plan.kernels.map((k) => (k.loop ? lowerLoop(k, k.loop, plan.buffers, addressOf, bases) : lowerKernel(k, plan.buffers, addressOf)))
+
+/** Its body at the addresses that its scratch and the buffers around give, and the copies between the two. */
+function lowerLoop(kernel: Kernel, loop: LoopPlan, buffers: readonly Buffer[], addressOf: Address, bases: Bases): LoweredKernel {
+  const around = (buffer: number): number => addressOf(buffers[buffer])
+  const state = around(loop.scratch)
+  const captured = new Map(loop.captured.map(({ buffer, from }) => [buffer, around(from)]))
+  const inside = (b: Buffer): number => {
+    switch (b.region) {
+      case 'outer':
+        return captured.get(b.id)!
+      case 'state':
+        return state + b.offset
+      case 'arena':
+        return state + loop.stateBytes + b.offset
+      case 'constant':
+        return bases.constant + b.offset
+    }
+  }
+  const own = (buffer: number): number => inside(loop.plan.buffers[buffer])
+  const once = { fromStep: 0, toStep: 0 }
+  const lowered = {
+    length: loop.length,
+    reverse: loop.reverse,
+    before: loop.carries.map(({ offset, bytes, from }) => ({ from: around(from), to: state + offset, bytes, ...once })),
+    enter: loop.scanned.map(({ input, bytes, from }) => ({ from: around(from), to: own(input), bytes, fromStep: bytes, toStep: 0 })),
+    body: lowerKernels(loop.plan, inside, bases),
+    leave: loop.outputs.flatMap(({ result, bytes, to }) =>
+      to.map((b) => ({ from: own(result), to: around(b), bytes, fromStep: 0, toStep: bytes }))),
+    after: loop.carries.flatMap(({ offset, bytes, to }) => to.map((b) => ({ from: state + offset, to: around(b), bytes, ...once }))),
+  }
+  return {
+    name: kernel.name,
+    title: titleOf(kernel, new Map(buffers.map((b) => [b.id, b]))),
+    expressions: new Expressions(),
+    address: (node) => { throw new InternalError('lower', `loop ${kernel.name} has no buffer of %${node.id}`) },
+    nests: [],
+    loop: lowered,
+  }
+}
+
+function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], addressOf: Address): LoweredKernel {
   const byId = new Map(buffers.map((b) => [b.id, b]))
   const place = (node: Node, buffer: number): number => {
-    refuse(node)
     const b = byId.get(buffer)
     if (!b) throw new InternalError('lower', `kernel ${kernel.name} names buffer ${buffer}, which the plan has not`)
-    const address = bases[b.region] + b.offset
+    const address = addressOf(b)
     if (address % DTYPES[node.dtype].bytes) throw new InternalError('lower', `buffer ${buffer} of ${kernel.name} is not aligned`)
     return address
   }
@@ -37,7 +84,6 @@ function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], bases: Bases): 
   }
   const expressions = new Expressions()
   const nests = nestsOf(placed, expressions).map((n) => simplifyNest(n, expressions)).map(expandNest(expressions))
-  for (const e of inOrder(nests.flatMap(rootsOfNest))) if (e.dtype === 'f16' || e.dtype === 'bf16') refuse(e)
   return {
     name: kernel.name,
     title: titleOf(kernel, byId),
@@ -49,14 +95,6 @@ function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], bases: Bases): 
     },
     nests,
   }
-}
-
-function refuse(of: Pick<Node, 'dtype'> | Node): void {
-  if (of.dtype !== 'f16' && of.dtype !== 'bf16') return
-  throw new GradcError('target/unsupported', `the code generators do not take ${of.dtype} yet`, {
-    parties: 'op' in of && 'source' in of ? [{ label: 'x', node: of as Node }] : [],
-    hint: `declare it as f32, or cast(x, 'f32') before the program`,
-  })
 }
 
 /** `contract f32[64, 128] "ik,kj->ij" → add "h"` */

@@ -45,6 +45,29 @@ export interface LoweredKernel {
   /** Byte address of the buffer from which this kernel loads a node. */
   readonly address: (node: Node) => number
   readonly nests: readonly Nest[]
+  /** Instead of nests: a sequence of kernels that runs many times. */
+  readonly loop?: LoweredLoop
+}
+
+/** Moves bytes from one place to another; in a loop both may move on with each step. */
+export interface Move {
+  readonly from: number
+  readonly to: number
+  readonly bytes: number
+  /** Added for each step. */
+  readonly fromStep: number
+  readonly toStep: number
+}
+
+/** `before`, then for each step `enter`, the body and `leave`, then `after`. Steps count from 0, or down to 0. */
+export interface LoweredLoop {
+  readonly length: number
+  readonly reverse: boolean
+  readonly before: readonly Move[]
+  readonly enter: readonly Move[]
+  readonly body: readonly LoweredKernel[]
+  readonly leave: readonly Move[]
+  readonly after: readonly Move[]
 }
 
 /** Everything an emitter needs: functions in order, each a sequence of kernels over one memory. */

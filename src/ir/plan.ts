@@ -1,8 +1,11 @@
 import type { Graph, Node } from './graph.ts'
 import type { TensorType } from './types.ts'
 
-/** Where a buffer lives. States and constants outlive a step; the arena is shared by all functions of a program. */
-export type Region = 'state' | 'constant' | 'arena'
+/**
+ * Where a buffer lives. States and constants outlive a step; the arena is shared by all functions of a program. `outer`:
+ * in the plan of a loop's body, a buffer of the plan around it, which the loop's {@link LoopPlan} names.
+ */
+export type Region = 'state' | 'constant' | 'arena' | 'outer'
 
 /** A contiguous, row-major piece of memory with a fixed place. */
 export interface Buffer {
@@ -35,6 +38,30 @@ export interface Kernel {
   readonly core: Node | null
   readonly loads: readonly Binding[]
   readonly stores: readonly Binding[]
+  /** A kernel that is a loop: its core is a region, its stores are results of that. */
+  readonly loop?: LoopPlan
+}
+
+/**
+ * The steps of a loop: the body is a plan of its own inside `scratch`, first its states (the carries), then its arena. The
+ * carries are copied in before the first step and out after the last; inputs that are scanned are copied in, and outputs
+ * out, in each step.
+ */
+export interface LoopPlan {
+  readonly length: number
+  readonly reverse: boolean
+  readonly plan: Plan
+  /** A buffer of the plan around: where the body's memory is. */
+  readonly scratch: number
+  readonly stateBytes: number
+  /** Place of a carry in the body's state, where it comes from, and where its last value goes (null: nowhere). */
+  readonly carries: readonly { readonly offset: number; readonly bytes: number; readonly from: number; readonly to: readonly number[] }[]
+  /** Input of the body's plan and the buffer around that holds all steps of it. */
+  readonly scanned: readonly { readonly input: number; readonly bytes: number; readonly from: number }[]
+  /** Buffer of the body's plan in the region `outer`, and the buffer around that it is. */
+  readonly captured: readonly { readonly buffer: number; readonly from: number }[]
+  /** Result of the body's plan and the buffers around that take all steps of it. */
+  readonly outputs: readonly { readonly result: number; readonly bytes: number; readonly to: readonly number[] }[]
 }
 
 /** A function with every byte placed. */

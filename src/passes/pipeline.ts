@@ -11,8 +11,9 @@ import { simplification } from './simplify.ts'
 
 /** Graph → Graph, in this order. */
 export const passes: readonly Pass[] = [
-  regions, // loops: one body each, with only what is read of it
+  regions, // loops: results of equal loops united, with only what is read of them
   ...simplification, // simplify: exact rules; stabilise: stable forms; relax: rules of the reals, under fastMath only
+  regions, // what the rules made equal
 ]
 
 /** Optimises one function. */

@@ -3,6 +3,7 @@ import type { Kernel, Layout, Plan } from '../ir/plan.ts'
 import { allocate } from './allocate/index.ts'
 import { fuse, type FusedKernel } from './fuse/index.ts'
 import { isElementwise } from './fuse/kinds.ts'
+import { loopPlan, withLoops } from './loops.ts'
 import { schedule } from './schedule/index.ts'
 
 export { layoutOf } from './allocate/layout.ts'
@@ -18,7 +19,7 @@ export interface PlanOptions {
  * program. Throws GradcError target/unsupported for ops without loops.
  */
 export function planGraph(graph: Graph, layout: Layout, options: PlanOptions = {}): Plan {
-  const fused = fuse(graph, options)
+  const { fused, bodies } = withLoops(fuse(graph, options), layout, options)
   const order = schedule(fused)
   const { buffers, bufferOf, arenaBytes, lowerBound } = allocate(fused, order, layout)
   const kernels = order.map((k, i): Kernel => ({
@@ -26,6 +27,7 @@ export function planGraph(graph: Graph, layout: Layout, options: PlanOptions = {
     core: k.core,
     loads: k.loads.map(({ node, slot }) => ({ node, buffer: bufferOf(slot) })),
     stores: k.stores.map(({ node, slot }) => ({ node, buffer: bufferOf(slot) })),
+    ...(bodies.has(k) ? { loop: loopPlan(k, bodies.get(k)!, bufferOf) } : {}),
   }))
   const inputs = fused.inputs.map(({ name, node, slot }) => ({ name, node, buffer: bufferOf(slot) }))
   const results = fused.results.map(({ name, node, slot }) => ({ name, node, buffer: bufferOf(slot) }))

@@ -35,7 +35,7 @@ export class Machine {
     const bases = { state: 0, constant, arena: constant + align(layout.constantBytes) }
     this.program = { functions: [lowerPlan(plan, bases)], memoryBytes: bases.arena + align(plan.arenaBytes) }
     const byId = new Map(plan.buffers.map((b) => [b.id, b]))
-    const address = (buffer: number): number => bases[byId.get(buffer)!.region] + byId.get(buffer)!.offset
+    const address = (buffer: number): number => bases[byId.get(buffer)!.region as keyof typeof bases] + byId.get(buffer)!.offset
     this.#addresses = {
       inputs: new Map(plan.inputs.map((i) => [i.name, address(i.buffer)])),
       results: new Map(plan.results.map((r) => [r.name, address(r.buffer)])),

@@ -94,7 +94,6 @@ function build(room: Room): Nest[] {
     case 'view':
       if (lowering.view === 'place') return place(room, core, lowering)
       break
-    case 'region':
     case 'opaque':
       throw new GradcError('target/unsupported', `${core.op} has no loops yet`, { parties: [{ label: 'x', node: core }] })
     default:

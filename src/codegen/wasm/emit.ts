@@ -1,9 +1,6 @@
-import { GradcError } from '../../ir/errors.ts'
-import { inOrder } from '../../ir/expression.ts'
-import type { LoweredKernel, LoweredProgram, Nest } from '../nest.ts'
+import type { LoweredKernel, LoweredLoop, LoweredProgram, Move } from '../nest.ts'
 import { columnTiles, emitContraction, tilingOf } from './contraction.ts'
-import { rootsOf } from './dependence.ts'
-import { Func, type Imported, type ModuleParts } from './encoder/assembler.ts'
+import { Func, type Imported, type Local, type ModuleParts } from './encoder/assembler.ts'
 import { encode } from './encoder/encode.ts'
 import { toWat } from './encoder/wat.ts'
 import type { Module } from './evaluate.ts'
@@ -31,7 +28,7 @@ export interface WasmModule {
 
 /**
  * WebAssembly for a lowered program: one function a kernel, and one export a function of the program ("f0", "f1", …)
- * that calls its kernels in order. Throws GradcError `target/unsupported` for storage types (f16, bf16).
+ * that calls its kernels in order.
  */
 export function emitWasm(program: LoweredProgram, options: WasmOptions = {}): WasmModule {
   const emission = new Emission(program, options)
@@ -63,7 +60,7 @@ class Emission implements Module {
       const entry = new Func(`f${i}`, [], [], name)
       for (const k of kernels) {
         let f = emitted.get(k)
-        if (!f) emitted.set(k, (f = this.#kernel(k)))
+        if (!f) emitted.set(k, (f = k.loop ? this.#loop(k, k.loop) : this.#kernel(k)))
         entry.body.call(f)
       }
       return { name: entry.name, func: entry }
@@ -118,6 +115,40 @@ class Emission implements Module {
     return f
   }
 
+  /** Kernels of the body stay functions of their own, so that each is compiled well by itself. */
+  #loop({ name, title }: LoweredKernel, loop: LoweredLoop): Func {
+    const body = loop.body.map((k) => (k.loop ? this.#loop(k, k.loop) : this.#kernel(k)))
+    const f = this.#function(`${name}: ${title}`)
+    const code = f.body
+    const t: Local = { type: 'i32' }
+    const address = (base: number, step: number): void => {
+      code.i32(base)
+      if (step) code.get(t).i32(step).op('i32.mul').op('i32.add')
+    }
+    const moves = (list: readonly Move[]): void => {
+      for (const m of list) {
+        if (!m.bytes) continue
+        address(m.to, m.toStep)
+        address(m.from, m.fromStep)
+        code.i32(m.bytes).copy()
+      }
+    }
+    moves(loop.before)
+    if (loop.length) {
+      code.i32(loop.reverse ? loop.length - 1 : 0).set(t)
+      code.within('loop', (again) => {
+        moves(loop.enter)
+        for (const k of body) code.call(k)
+        moves(loop.leave)
+        code.get(t).i32(loop.reverse ? -1 : 1).op('i32.add').tee(t)
+        if (loop.reverse) code.i32(0).op('i32.ge_s').brIf(again)
+        else code.i32(loop.length).op('i32.lt_s').brIf(again)
+      })
+    }
+    moves(loop.after)
+    return f
+  }
+
   #kernel(kernel: LoweredKernel): Func {
     const f = this.#function(`${kernel.name}: ${kernel.title}`)
     const nests = kernel.nests.filter((n) => !n.free.includes(0) && n.stores.length)
@@ -133,7 +164,6 @@ class Emission implements Module {
       f.body.call(part)
     }
     for (const nest of nests) {
-      refuseStorageTypes(kernel, nest)
       this.#scratchUsed = 0
       const tiling = tilingOf(scope, kernel, nest, this)
       if (!tiling) {
@@ -150,13 +180,4 @@ class Emission implements Module {
     scope.finish(f.body)
     return f
   }
-}
-
-function refuseStorageTypes(kernel: LoweredKernel, nest: Nest): void {
-  const dtypes = [...nest.stores.map((s) => s.dtype), ...inOrder(rootsOf(nest)).map((e) => e.dtype)]
-  const refused = dtypes.find((d) => d === 'f16' || d === 'bf16')
-  if (!refused) return
-  throw new GradcError('target/unsupported', `kernel ${kernel.name} has ${refused} values: not on the wasm target yet`, {
-    hint: 'use f32',
-  })
 }

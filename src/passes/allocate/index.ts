@@ -40,7 +40,7 @@ export function allocate(fused: FusedGraph, order: readonly FusedKernel[], layou
     const id = buffers.length
     const { dtype, shape } = slot.node
     const name = slot.name || `%${slot.node.id}`
-    const region = slot.place === 'state' ? 'state' : 'constant'
+    const region = slot.place === 'state' || slot.place === 'outer' ? slot.place : 'constant'
     const bytes = bytesOf(slot.node)
     buffers.push({ id, type: { dtype, shape }, region, offset: offsetIn(layout, slot), bytes, name, from: 0, to: end })
     numbers.set(slot, id)
@@ -54,6 +54,8 @@ export function allocate(fused: FusedGraph, order: readonly FusedKernel[], layou
 }
 
 function offsetIn(layout: Layout, slot: Slot): number {
+  // The loop's plan says which buffer around it is.
+  if (slot.place === 'outer') return 0
   const found =
     slot.place === 'state'
       ? layout.states.get(slot.name)

@@ -18,7 +18,7 @@ export function layoutOf(graphs: readonly Graph[]): Layout {
   }
   const constants = new Map<TypedArray, { node: Node; offset: number }>()
   let constantBytes = 0
-  for (const graph of graphs) {
+  for (const graph of withBodies(graphs)) {
     for (const node of topological(rootsOf(graph))) {
       const lowering = loweringOf(node)
       if (lowering.kind !== 'leaf' || lowering.leaf !== 'constant' || constants.has(valuesOf(node))) continue
@@ -27,6 +27,13 @@ export function layoutOf(graphs: readonly Graph[]): Layout {
     }
   }
   return { states, stateBytes, constants: [...constants.values()], constantBytes }
+}
+
+/** The graphs and the bodies of all loops in them. */
+function withBodies(graphs: readonly Graph[]): Set<Graph> {
+  const all = new Set(graphs)
+  for (const graph of all) for (const node of topological(rootsOf(graph))) for (const body of node.regions) all.add(body)
+  return all
 }
 
 /** The array of a constant, which is its identity: functions that share it share its bytes. */

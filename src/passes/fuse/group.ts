@@ -1,10 +1,13 @@
 import type { Node } from '../../ir/graph.ts'
 import type { Shape } from '../../ir/types.ts'
 
-/** Memory that can hold a value: an input, a state, a constant, or something that the arena must find room for. */
+/**
+ * Memory that can hold a value: an input, a state, a constant, or something that the arena must find room for; `outer`: in
+ * the body of a loop, a value of the function around it.
+ */
 export interface Slot {
   readonly id: number
-  readonly place: 'input' | 'state' | 'constant' | 'arena'
+  readonly place: 'input' | 'state' | 'constant' | 'arena' | 'outer'
   /** A node of the slot's type: the first that it holds. */
   readonly node: Node
   /** The input's, state's or result's name; empty for what lives only inside the step. */

@@ -19,6 +19,8 @@ export interface FusedKernel {
   readonly stores: readonly { readonly node: Node; readonly slot: Slot }[]
   /** What it computes, views and stored values included. */
   readonly computed: ReadonlySet<Node>
+  /** Room in the arena while the kernel runs: the memory of a loop's body. */
+  readonly scratch?: Slot
 }
 
 /** A function as kernels over slots. Kernels stand in one possible order. */

@@ -1,4 +1,5 @@
 import type { Node } from '../../ir/graph.ts'
+import { isHalf } from '../../ir/half.ts'
 import type { Lowering } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 
@@ -35,11 +36,15 @@ export function isCore(node: Node): boolean {
     case 'contract':
     case 'cumulate':
     case 'scatter':
+    case 'region':
       return true
     default:
       return l.kind === 'view' && l.view === 'place'
   }
 }
+
+/** A loop: its kernel runs a plan of its own, and its operands must lie in memory as they are. */
+export const isLoop = (node: Node): boolean => loweringOf(node).kind === 'region'
 
 /** After this core each finished element can be used further in the same loops, before it is stored. */
 export function hasEpilogue(core: Node): boolean {
@@ -61,6 +66,10 @@ export function isElementwise(node: Node): boolean {
 
 // Costs that no record can say by itself: a lookup is a dependent load, ten Philox rounds are about forty operations.
 const LEAST_COST: { readonly [kind: string]: number } = { gather: 2, random: 40 }
+
+/** f16 or bf16 made f32: the one thing that is computed of them. A contraction does it as it reads. */
+export const isWidening = (node: Node): boolean =>
+  loweringOf(node).kind === 'pointwise' && node.dtype === 'f32' && node.operands.length === 1 && isHalf(node.operands[0].dtype)
 
 /** Cost of one element in additions. */
 export function costOf(node: Node): number {

@@ -2,8 +2,8 @@ import { GradcError, parties } from '../../ir/errors.ts'
 import type { Node } from '../../ir/graph.ts'
 import { throughReshapes } from '../../ir/resolve.ts'
 import { sizeOf } from '../../ir/types.ts'
-import { costOf, isCore, isElementwise, isStorage, isView, loweringOf } from './kinds.ts'
-import { operandReads, throughViews } from './reads.ts'
+import { costOf, isCore, isElementwise, isLoop, isStorage, isView, loweringOf } from './kinds.ts'
+import { operandBuffer, operandReads, throughViews } from './reads.ts'
 
 /** Bounds of what one kernel computes in place. */
 export interface Limits {
@@ -54,13 +54,14 @@ function necessary(order: readonly Node[], roots: Iterable<Node>, forced: Readon
   for (const root of roots) stored.add(root)
   for (const node of order) {
     const { kind } = loweringOf(node)
-    if (kind === 'region' || kind === 'opaque') {
+    if (kind === 'opaque') {
       throw new GradcError('target/unsupported', `${node.op} has no loops to compile to`, { parties: parties(node) })
     }
     if (isStorage(node) || isCore(node)) stored.add(node)
   }
   for (const node of order) {
-    if (isCore(node)) for (const r of operandReads(node)) if (r.whole) stored.add(throughViews(r.node, (n) => stored.has(n)))
+    if (isLoop(node)) for (const o of node.operands) stored.add(throughReshapes(o))
+    else if (isCore(node)) for (const r of operandReads(node)) if (r.whole) stored.add(operandBuffer(r.node, (n) => stored.has(n)))
     if (loweringOf(node).kind === 'gather' && !stored.has(node.operands[0])) stored.add(throughReshapes(node.operands[0]))
   }
   return stored

@@ -2,7 +2,7 @@ import { InternalError } from '../../ir/errors.ts'
 import type { Graph, Node } from '../../ir/graph.ts'
 import { MustStore, throughReshapes } from '../../ir/resolve.ts'
 import { precede, type Copy, type Group, type Slot } from './group.ts'
-import { hasEpilogue, isCore, isElementwise, isStorage, stateName } from './kinds.ts'
+import { hasEpilogue, isCore, isElementwise, isLoop, isStorage, stateName } from './kinds.ts'
 import { materialise, type Limits } from './materialise.ts'
 import { readsOf, type Reads } from './reads.ts'
 import type { Slots, Targets } from './targets.ts'
@@ -44,6 +44,13 @@ export function partition(
   }
   for (const node of order) {
     if (!reads.has(node)) continue
+    const loop = isLoop(node) ? groups.find((g) => g.core && sameLoop(g.core, node)) : undefined
+    if (loop) {
+      loop.nodes.push(node)
+      loop.computed.add(node)
+      producer.set(node, loop)
+      continue
+    }
     const core = isCore(node) ? node : null
     const sealed = core !== null && !hasEpilogue(core)
     producer.set(node, makeGroup({ core, extents: node.shape, nodes: [node], sealed, ...reads.get(node)! }))
@@ -61,6 +68,11 @@ export function partition(
     updated: new Set([...targets.updates.values()].flat()),
   }
 }
+
+/** Are both results of one loop? */
+const sameLoop = (a: Node, b: Node): boolean =>
+  a.regions[0] === b.regions[0] && a.attrs.reverse === b.attrs.reverse && a.attrs.length === b.attrs.length &&
+  a.operands.length === b.operands.length && a.operands.every((o, i) => o === b.operands[i])
 
 type MakeGroup = (parts: Partial<Group> & Pick<Group, 'extents'>) => Group
 

@@ -1,10 +1,11 @@
 import { identity, type Affine } from '../../ir/affine.ts'
 import { Expressions, inOrder, type Expr } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
+import { isHalf } from '../../ir/half.ts'
 import { contractSpace, MustStore, reduceSpace, resolve, throughReshapes, type Frame } from '../../ir/resolve.ts'
 import { rowMajor, type Shape } from '../../ir/types.ts'
 import type { Group } from './group.ts'
-import { isComputedLeaf, isView, loweringOf } from './kinds.ts'
+import { isComputedLeaf, isLoop, isView, isWidening, loweringOf } from './kinds.ts'
 
 /** What a kernel reads and computes. */
 export interface Reads {
@@ -49,6 +50,7 @@ export function readsOfGroup(
 
 /** As {@link readsOf}, with a free choice of what is loaded; `whole`: a contraction asks, which takes only buffers. */
 export function readsBy(core: Node | null, results: readonly Node[], stored: (n: Node, whole: boolean) => boolean): Reads {
+  if (core && isLoop(core)) return readsOfLoop(core, results, stored)
   const aligned = new Map<Node, boolean>()
   const computed = new Set<Node>()
   const expressions = new Expressions()
@@ -72,7 +74,7 @@ export function readsBy(core: Node | null, results: readonly Node[], stored: (n:
   if (core) {
     for (const { node, extents: space, at, whole, base } of operandReads(core)) {
       const e = resolve(frame(space, null, whole), node, at)
-      if (whole && e.kind !== 'load') throw new MustStore(throughViews(node))
+      if (whole && !isFactor(e)) throw new MustStore(operandBuffer(node))
       note(e, (load) => base && e === load && isPoint(load.index, space))
     }
   }
@@ -82,11 +84,22 @@ export function readsBy(core: Node | null, results: readonly Node[], stored: (n:
   return { aligned, computed }
 }
 
+/** A loop takes its operands as they lie in memory, and copies what it changes. */
+function readsOfLoop(core: Node, results: readonly Node[], stored: (n: Node, whole: boolean) => boolean): Reads {
+  const aligned = new Map<Node, boolean>()
+  for (const operand of core.operands) {
+    const base = throughReshapes(operand)
+    if (!stored(base, true)) throw new MustStore(base)
+    aligned.set(base, false)
+  }
+  return { aligned, computed: new Set(results) }
+}
+
 interface OperandRead {
   readonly node: Node
   readonly extents: Shape
   readonly at: ReturnType<typeof identity>
-  /** Must be a plain load. */
+  /** Must be a plain load, or the widening of one. */
   readonly whole: boolean
   /** The result begins as this operand, element by element. */
   readonly base: boolean
@@ -116,6 +129,16 @@ export function operandReads(core: Node): OperandRead[] {
     default:
       return core.operands.map((node) => plain(node))
   }
+}
+
+/** Does a contraction take this as it is: an element of a buffer, or an f16 or bf16 of one made f32? */
+const isFactor = (e: Expr): boolean =>
+  e.kind === 'load' || (e.kind === 'scalar' && e.op === 'cast' && e.dtype === 'f32' && e.args[0].kind === 'load' && isHalf(e.args[0].dtype))
+
+/** The node that must be in a buffer for a contraction to read `node`: below views and a widening, which it does itself. */
+export function operandBuffer(node: Node, stored: (n: Node) => boolean = () => false): Node {
+  const n = throughViews(node, stored)
+  return !stored(n) && isWidening(n) ? throughViews(n.operands[0], stored) : n
 }
 
 /** The first node below views that only rename coordinates, or the first one that is stored. */

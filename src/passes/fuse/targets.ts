@@ -63,7 +63,8 @@ export class Slots {
     let slot = this.#leaves.get(node)
     if (slot) return slot
     const input = isInput(node)
-    this.#leaves.set(node, (slot = this.#make(input ? 'input' : 'constant', node, input ? (node.attrs.name as string) : '')))
+    const place = !input ? 'constant' : this.#graph.inputs.some((i) => i.node === node) ? 'input' : 'outer'
+    this.#leaves.set(node, (slot = this.#make(place, node, input ? (node.attrs.name as string) : '')))
     return slot
   }
 }
@@ -75,7 +76,7 @@ export function targetsOf(graph: Graph, slots: Slots): Targets {
   const results = graph.results.map(({ name, node }): Placed => {
     const base = throughReshapes(node)
     let slot = kept.get(base)
-    if (!slot && isInput(base)) {
+    if (!slot && isInput(base) && slots.leaf(base).place === 'input') {
       // The caller may as well read it where it was written.
       slot = slots.leaf(base)
       slot.kept = true

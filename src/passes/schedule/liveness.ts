@@ -37,6 +37,7 @@ export function lifetimesOf(fused: FusedGraph, order: readonly FusedKernel[]): L
   for (const { slot } of fused.inputs) if (!place.has(slot)) begin(slot, 0)
   order.forEach((kernel, t) => {
     const free = dyingOperands(kernel, t, place)
+    if (kernel.scratch) begin(kernel.scratch, t)
     for (const { slot } of kernel.stores) {
       if (slot.place !== 'arena' || place.has(slot)) continue
       const at = free.findIndex((life) => life.bytes === bytesOf(slot.node) && life.slots[0].node.dtype === slot.node.dtype)

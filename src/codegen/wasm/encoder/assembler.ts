@@ -1,4 +1,4 @@
-import { BRANCH, BYTES16, CALL, CONSTANT, LANE, MEMORY, MEMORY_LANE, ON_LOCAL, PLAIN, STRUCTURE } from './opcodes.ts'
+import { BRANCH, BYTES16, CALL, CONSTANT, COPY, LANE, MEMORY, MEMORY_LANE, ON_LOCAL, PLAIN, STRUCTURE } from './opcodes.ts'
 import type { ConstantOp, LaneOp, MemoryLaneOp, MemoryOp, PlainOp } from './opcodes.ts'
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
@@ -41,11 +41,12 @@ export type Instr =
   | ({ readonly kind: 'memoryLane'; readonly op: MemoryLaneOp; readonly lane: number } & Memarg)
   | { readonly kind: 'lane'; readonly op: LaneOp; readonly lane: number }
   | { readonly kind: 'bytes'; readonly op: keyof typeof BYTES16; readonly bytes: readonly number[] }
+  | { readonly kind: 'copy'; readonly op: keyof typeof COPY }
   | { readonly kind: 'call'; readonly op: 'call'; readonly callee: Callee }
 
 /** Code of every instruction: prefix · 0x1000 + code. */
 export const CODE_OF: { readonly [op: string]: number } = {
-  ...PLAIN, ...ON_LOCAL, ...STRUCTURE, ...BRANCH, ...CONSTANT, ...MEMORY, ...MEMORY_LANE, ...LANE, ...BYTES16, ...CALL,
+  ...PLAIN, ...ON_LOCAL, ...STRUCTURE, ...BRANCH, ...CONSTANT, ...MEMORY, ...MEMORY_LANE, ...LANE, ...BYTES16, ...COPY, ...CALL,
 }
 
 /** A list of instructions under construction; every method appends one. */
@@ -129,6 +130,12 @@ export class Code {
 
   v128(bytes: readonly number[]): this {
     this.list.push({ kind: 'bytes', op: 'v128.const', bytes })
+    return this
+  }
+
+  /** Copies bytes within memory: target, source and their number are on the stack. */
+  copy(): this {
+    this.list.push({ kind: 'copy', op: 'memory.copy' })
     return this
   }
 

@@ -127,6 +127,9 @@ function instruction(out: Bytes, i: Instr, { func, index, numbers, labels }: Con
     case 'bytes':
       out.byte(...i.bytes)
       return
+    case 'copy':
+      out.byte(0, 0)
+      return
     case 'call': {
       const at = index.get(i.callee)
       if (at === undefined) throw new InternalError(

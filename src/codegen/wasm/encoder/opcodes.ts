@@ -68,7 +68,7 @@ export const CONSTANT = { 'i32.const': 0x41, 'i64.const': 0x42, 'f32.const': 0x4
 export const MEMORY = {
   'i32.load': 0x28, 'f32.load': 0x2a, 'f64.load': 0x2b, 'i32.load8_u': 0x2d, 'i32.load16_u': 0x2f,
   'i32.store': 0x36, 'f32.store': 0x38, 'f64.store': 0x39, 'i32.store8': 0x3a, 'i32.store16': 0x3b,
-  'v128.load': 0xfd000, 'v128.load8_splat': 0xfd007, 'v128.load32_splat': 0xfd009, 'v128.load64_splat': 0xfd00a,
+  'v128.load': 0xfd000, 'v128.load16x4_u': 0xfd004, 'v128.load8_splat': 0xfd007, 'v128.load32_splat': 0xfd009, 'v128.load64_splat': 0xfd00a,
   'v128.store': 0xfd00b, 'v128.load32_zero': 0xfd05c, 'v128.load64_zero': 0xfd05d,
 } as const
 
@@ -88,6 +88,9 @@ export const LANE = {
 
 /** 16 bytes. */
 export const BYTES16 = { 'v128.const': 0xfd00c, 'i8x16.shuffle': 0xfd00d } as const
+
+/** From memory 0 to memory 0: target, source and number of bytes are on the stack. */
+export const COPY = { 'memory.copy': 0xfc00a } as const
 
 /** One function. */
 export const CALL = { call: 0x10 } as const
