@@ -1,6 +1,7 @@
 import { rootsOf, topological, type Graph, type Named, type Node } from '../ir/graph.ts'
 import { opNamed } from '../ir/ops/index.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../ir/ops/region.ts'
+import { transplant } from '../ir/region.ts'
 import type { Pass } from './runner.ts'
 
 /**
@@ -87,16 +88,18 @@ interface Made {
 function remake({ first, spec, outputs, last }: Loop, operands: readonly Node[]): Made {
   const [body] = first.regions
   const carries = neededCarries(body, spec, outputs, last)
-  const results: Named[] = [
-    ...carries.map((i) => ({ name: `c${i}`, node: body.results[i].node })),
-    ...outputs.map((node, i) => ({ name: `y${i}`, node })),
-  ]
+  const { inside, outside } = steady(first, spec, operands)
+  const roots = transplant(body.builder, [...carries.map((i) => body.results[i].node), ...outputs], new Map(inside))
+  const results = roots.map((node, i): Named => ({ name: i < carries.length ? `c${carries[i]}` : `y${i - carries.length}`, node }))
   const read = new Set(topological(results.map((r) => r.node)))
-  const kept = body.inputs.flatMap(({ node }, at) => (at < spec.carries ? (carries.includes(at) ? [at] : []) : read.has(node) ? [at] : []))
+  const isRead = (at: number): boolean => (at < spec.carries ? carries.includes(at) : read.has(body.inputs[at].node))
+  // What turned out to be the same in every step stands behind what is scanned.
+  const all = body.inputs.map((_, at) => at).filter(isRead)
+  const kept = [...all.filter((at) => !outside.has(at)), ...all.filter((at) => outside.has(at))]
   // Names say the place, so that the text of a body does not depend on what was dropped before.
   const inputs = kept.map((at) => body.inputs[at])
   const inner = unite({ name: body.name, builder: body.builder, inputs, states: [], results, updates: [] })
-  const scanned = kept.filter((at) => at >= spec.carries && at < spec.carries + spec.scanned).length
+  const scanned = kept.filter((at) => at >= spec.carries && at < spec.carries + spec.scanned && !outside.has(at)).length
   const attrs = { ...spec, carries: carries.length, scanned }
   const b = first.builder
   const place = (node: Node): number => {
@@ -105,8 +108,29 @@ function remake({ first, spec, outputs, last }: Loop, operands: readonly Node[])
   }
   return {
     result: (node) =>
-      b.derivedFrom(node, () => b.make('scan', kept.map((at) => operands[at]), scanAttrs({ ...attrs, index: place(node) }), [inner])),
+      b.derivedFrom(node, () => b.make('scan', kept.map((at) => outside.get(at) ?? operands[at]), scanAttrs({ ...attrs, index: place(node) }), [inner])),
   }
+}
+
+/**
+ * Scanned operands that are the same in every step: a number is written into the body, a repeated value is read whole.
+ * `inside`: body input → what takes its place; `outside`: position → the value of one step.
+ */
+function steady(first: Node, spec: ScanSpec, operands: readonly Node[]): { inside: Map<Node, Node>; outside: Map<number, Node> } {
+  const inside = new Map<Node, Node>()
+  const outside = new Map<number, Node>()
+  for (let at = spec.carries; at < spec.carries + spec.scanned; at++) {
+    const [x, input] = [operands[at], first.regions[0].inputs[at].node]
+    const { lowering } = opNamed(x.op)
+    if (lowering.kind === 'leaf' && lowering.leaf === 'literal') {
+      inside.set(input, input.builder.literal(x.attrs.value as number, input))
+    } else if (x.op === 'broadcast' && x.operands[0].shape[0] === 1 && x.shape[0] !== 1) {
+      const [, ...shape] = x.operands[0].shape
+      const once = first.builder.make('reshape', [x.operands[0]], { shape })
+      outside.set(at, first.builder.make('broadcast', [once], { shape: input.shape }))
+    }
+  }
+  return { inside, outside }
 }
 
 /** The carries that these results need, directly or through other steps. */

@@ -1,8 +1,8 @@
 import { InternalError, showNode } from '../../ir/errors.ts'
 import type { Node } from '../../ir/graph.ts'
-import { add } from '../../ir/lang/index.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
+import { plus } from '../../ir/ops/rules.ts'
 import { sameType, showType } from '../../ir/types.ts'
 import { tangentOfScan } from './scan.ts'
 import { barrierOf, differentiablePath, oldestId } from './path.ts'
@@ -17,7 +17,7 @@ export function tangentsOf(results: readonly Node[], seeds: ReadonlyMap<Node, No
   for (const node of differentiablePath(results, oldestId([...seeds.keys()]))) {
     const along = tangentOf(node, node.operands.map((x) => tangents.get(x) ?? null))
     const seed = seeds.get(node) ?? null
-    const tangent = along && seed ? node.builder.derivedFrom(node, () => add(seed, along)) : (along ?? seed)
+    const tangent = along && seed ? node.builder.derivedFrom(node, () => plus(seed, along)!) : (along ?? seed)
     if (tangent) tangents.set(node, tangent)
   }
   return results.map((r) => tangents.get(r) ?? null)

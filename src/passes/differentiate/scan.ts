@@ -4,7 +4,7 @@ import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../../ir/ops/region.ts'
 import { transplant } from '../../ir/region.ts'
-import type { TensorType } from '../../ir/types.ts'
+import { bytesOf, type TensorType } from '../../ir/types.ts'
 import { operandsFirst } from './walk.ts'
 
 /** Forward mode within a body: the tangents of results when the seeded nodes are perturbed. */
@@ -175,7 +175,40 @@ function keep(roots: readonly Node[], tangents: ReadonlySet<Node>, body: Graph, 
   roots.forEach(need)
   for (const n of order) if (linear.has(n)) n.operands.forEach(need)
   for (let n = stack.pop(); n; n = stack.pop()) n.operands.forEach(need)
+  if (!recompute) narrow(kept, order, linear, inputs)
   return [...kept].sort((a, b) => a.id - b.id)
+}
+
+/**
+ * Moves the cut up: where all that is wanted of some kept values passes through one pointwise op that is no larger than
+ * they are together (the sum of two products), the op's value is kept instead.
+ */
+function narrow(kept: Set<Node>, order: readonly Node[], linear: ReadonlySet<Node>, inputs: ReadonlySet<Node>): void {
+  const users = new Map<Node, Set<Node>>()
+  for (const n of order) {
+    for (const o of n.operands) {
+      if (linear.has(o)) continue
+      const list = users.get(o)
+      if (list) list.add(n)
+      else users.set(o, new Set([n]))
+    }
+  }
+  const only = (n: Node): Node | null => (users.get(n)?.size === 1 ? [...users.get(n)!][0] : null)
+  for (const n of order) {
+    if (linear.has(n) || kept.has(n) || opNamed(n.op).lowering.kind !== 'pointwise') continue
+    const behind = [...new Set(n.operands.flatMap((o) => keptBelow(o, kept, only, n)))]
+    const bytes = behind.reduce((sum, o) => sum + bytesOf(o), 0)
+    if (!behind.length || behind.every((o) => inputs.has(o)) || bytesOf(n) > bytes) continue
+    for (const o of behind) kept.delete(o)
+    kept.add(n)
+  }
+}
+
+/** Kept values that are wanted for nothing but `user`, itself or through views. */
+function keptBelow(node: Node, kept: ReadonlySet<Node>, only: (n: Node) => Node | null, user: Node): Node[] {
+  if (only(node) !== user) return []
+  if (kept.has(node)) return [node]
+  return opNamed(node.op).lowering.kind === 'view' ? node.operands.flatMap((o) => keptBelow(o, kept, only, node)) : []
 }
 
 function isDear(node: Node): boolean {

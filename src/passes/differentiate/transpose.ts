@@ -1,8 +1,8 @@
 import { InternalError, showNode } from '../../ir/errors.ts'
 import type { Node } from '../../ir/graph.ts'
-import { add } from '../../ir/lang/index.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
+import { plus } from '../../ir/ops/rules.ts'
 import { sameType, showType } from '../../ir/types.ts'
 import { oldestId } from './path.ts'
 import { transposeScan } from './scan-transpose.ts'
@@ -30,7 +30,7 @@ export function transposed(pulls: readonly Pull[], placeholders: readonly Node[]
       throw new InternalError('differentiate', `cotangent is ${showType(ct)}, not ${showType(node)}`, showNode(node))
     }
     const before = cotangents.get(node)
-    cotangents.set(node, before ? add(before, ct) : ct)
+    cotangents.set(node, before ? plus(before, ct)! : ct)
   }
   for (const { tangent, cotangent } of pulls) tangent.builder.derivedFrom(tangent, () => arrive(tangent, cotangent))
   for (let i = order.length - 1; i >= 0; i--) {

@@ -2,6 +2,7 @@ import { identity, type Affine } from '../../ir/affine.ts'
 import { Expressions, inOrder, type Expr } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import { isHalf } from '../../ir/half.ts'
+import { scanSpec } from '../../ir/ops/region.ts'
 import { contractSpace, MustStore, reduceSpace, resolve, throughReshapes, type Frame } from '../../ir/resolve.ts'
 import { rowMajor, type Shape } from '../../ir/types.ts'
 import type { Group } from './group.ts'
@@ -87,10 +88,12 @@ export function readsBy(core: Node | null, results: readonly Node[], stored: (n:
 /** A loop takes its operands as they lie in memory, and copies what it changes. */
 function readsOfLoop(core: Node, results: readonly Node[], stored: (n: Node, whole: boolean) => boolean): Reads {
   const aligned = new Map<Node, boolean>()
-  for (const operand of core.operands) {
+  const { carries, scanned } = scanSpec(core.attrs)
+  for (const [at, operand] of core.operands.entries()) {
     const base = throughReshapes(operand)
     if (!stored(base, true)) throw new MustStore(base)
-    aligned.set(base, false)
+    // Carries are read before the first step, slices before the outputs of their step: what comes last may take their place.
+    aligned.set(base, (aligned.get(base) ?? true) && at < carries + scanned)
   }
   return { aligned, computed: new Set(results) }
 }

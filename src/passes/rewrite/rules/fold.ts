@@ -29,9 +29,9 @@ function isExact({ lowering }: OpDef): boolean {
   return exact && lowering.kind === 'pointwise'
 }
 
-/** The value of a pointwise op on splats, by its own formula. f16 and bf16 have no arithmetic. */
+/** The value of a pointwise op on splats, by its own formula. */
 function folded({ lowering }: OpDef, { root }: Match): Node | null {
-  if (lowering.kind !== 'pointwise' || [root, ...root.operands].some((n) => n.dtype === 'f16' || n.dtype === 'bf16')) return null
+  if (lowering.kind !== 'pointwise') return null
   const numbers = root.operands.map((o) => ({ value: valueOf(o), dtype: o.dtype }))
   return splat(root, lowering.scalar(arithmetic, numbers, root.attrs).value)
 }
