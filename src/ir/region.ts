@@ -1,22 +1,7 @@
 import type { Builder } from './builder.ts'
 import type { Graph, Named, Node } from './graph.ts'
 import { opNamed } from './ops/index.ts'
-
-/**
- * Builds the roots again in builder `b`, with some nodes replaced by nodes of `b`; nothing below a replaced node is
- * visited. Every leaf that is met must be replaced, or stand on its own (literal, iota, constant). Extends `replaced`.
- */
-export function transplant(b: Builder, roots: readonly Node[], replaced: Map<Node, Node>): Node[] {
-  for (const node of below(roots, (n) => replaced.has(n))) {
-    const operands = node.operands.map((o) => replaced.get(o)!)
-    replaced.set(node, b.derivedFrom(node, () => b.make(node.op, operands, node.attrs, node.regions)))
-  }
-  return roots.map((r) => replaced.get(r)!)
-}
-
-/** The results of a region applied to nodes of `b`: its body built in place. One argument for each of its inputs. */
-export const inline = (b: Builder, region: Graph, args: readonly Node[]): Node[] =>
-  transplant(b, region.results.map((r) => r.node), new Map(region.inputs.map(({ node }, i) => [node, args[i]])))
+import { below, transplant } from './transplant.ts'
 
 /** A region cut out of a function, and the values of the function that it reads besides its own inputs. */
 export interface Outlined {
@@ -68,31 +53,4 @@ function closed(order: readonly Node[]): Set<Node> {
     if (leaf || (cheap && n.operands.length > 0 && n.operands.every((o) => known.has(o)))) known.add(n)
   }
   return known
-}
-
-/** The nodes below the roots, operands before users; nodes for which `stops` holds are left out, with all below them. */
-export function below(roots: readonly Node[], stops: (node: Node) => boolean): Node[] {
-  const order: Node[] = []
-  const next = new Map<Node, number>()
-  const stack: Node[] = []
-  const visit = (node: Node): void => {
-    if (next.has(node) || stops(node)) return
-    next.set(node, 0)
-    stack.push(node)
-  }
-  for (const root of roots) {
-    visit(root)
-    while (stack.length) {
-      const node = stack[stack.length - 1]
-      const at = next.get(node)!
-      if (at < node.operands.length) {
-        next.set(node, at + 1)
-        visit(node.operands[at])
-      } else {
-        stack.pop()
-        order.push(node)
-      }
-    }
-  }
-  return order
 }

@@ -2,13 +2,12 @@ import { Builder } from '../ir/builder.ts'
 import type { Graph, Named, Node, StateDecl } from '../ir/graph.ts'
 import { scanSpec } from '../ir/ops/region.ts'
 import type { Layout, LoopPlan, Plan } from '../ir/plan.ts'
-import { transplant } from '../ir/region.ts'
+import { transplant } from '../ir/transplant.ts'
 import { throughReshapes } from '../ir/resolve.ts'
 import { bytesOf } from '../ir/types.ts'
 import type { Slot } from './fuse/group.ts'
 import type { FusedGraph, FusedKernel, FuseOptions } from './fuse/index.ts'
 import { isLoop } from './fuse/kinds.ts'
-import { planGraph } from './plan.ts'
 import { roundUp } from './schedule/liveness.ts'
 
 /** The plan of one step of a loop, and the bytes that its carries take in front of its arena. */
@@ -17,16 +16,19 @@ export interface Body {
   readonly layout: Layout
 }
 
+/** Plans one function. */
+type PlanGraph = (graph: Graph, layout: Layout, options: FuseOptions) => Plan
+
 /** Plans the body of every loop, and gives the loops room for it. */
 export function withLoops(
-  fused: FusedGraph, layout: Layout, options: FuseOptions,
+  fused: FusedGraph, layout: Layout, options: FuseOptions, planGraph: PlanGraph,
 ): { fused: FusedGraph; bodies: Map<FusedKernel, Body> } {
   const bodies = new Map<FusedKernel, Body>()
   if (!fused.kernels.some((k) => k.core && isLoop(k.core))) return { fused, bodies }
   const slots = [...fused.slots]
   const kernels = fused.kernels.map((k): FusedKernel => {
     if (!k.core || !isLoop(k.core)) return k
-    const body = planBody(k.core, layout, options)
+    const body = planBody(k.core, layout, options, planGraph)
     const bytes = Math.max(1, body.layout.stateBytes + body.plan.arenaBytes)
     const node = fused.graph.builder.literal(0, { dtype: 'bool', shape: [bytes] })
     const scratch: Slot = { id: slots.length, place: 'arena', node, name: 'loop', kept: false }
@@ -39,7 +41,7 @@ export function withLoops(
 }
 
 /** One step as a function of its own: carries are its states, what every step reads whole lies outside. */
-function planBody(core: Node, layout: Layout, options: FuseOptions): Body {
+function planBody(core: Node, layout: Layout, options: FuseOptions, planGraph: PlanGraph): Body {
   const spec = scanSpec(core.attrs)
   const [region] = core.regions
   const b = new Builder()

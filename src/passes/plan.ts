@@ -19,7 +19,7 @@ export interface PlanOptions {
  * program. Throws GradcError target/unsupported for ops without loops.
  */
 export function planGraph(graph: Graph, layout: Layout, options: PlanOptions = {}): Plan {
-  const { fused, bodies } = withLoops(fuse(graph, options), layout, options)
+  const { fused, bodies } = withLoops(fuse(graph, options), layout, options, planGraph)
   const order = schedule(fused)
   const { buffers, bufferOf, arenaBytes, lowerBound } = allocate(fused, order, layout)
   const kernels = order.map((k, i): Kernel => ({

@@ -1,7 +1,7 @@
 import { rootsOf, topological, type Graph, type Named, type Node } from '../ir/graph.ts'
 import { opNamed } from '../ir/ops/index.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../ir/ops/region.ts'
-import { transplant } from '../ir/region.ts'
+import { transplant } from '../ir/transplant.ts'
 import type { Pass } from './runner.ts'
 
 /**

@@ -2,7 +2,7 @@ import { identity } from '../affine.ts'
 import { GradcError } from '../errors.ts'
 import type { Attrs, Graph, Node } from '../graph.ts'
 import type { OpDef } from '../op.ts'
-import { inline } from '../region.ts'
+import { inline } from '../transplant.ts'
 import { sameShape, sameType, showType, type TensorType } from '../types.ts'
 
 /** The attributes of a scan, read. */

@@ -1,10 +1,14 @@
 import { checkList, isTensor, showValue } from '../../ir/arguments.ts'
 import { GradcError } from '../../ir/errors.ts'
-import type { Graph, Init, Named, Node, StateDecl } from '../../ir/graph.ts'
+import type { Graph, Named, Node } from '../../ir/graph.ts'
+import { isHalf } from '../../ir/half.ts'
 import { add, cast } from '../../ir/lang/index.ts'
+import { opNamed } from '../../ir/ops/index.ts'
 import type { Entry, Optimizer, TransformContext } from '../../ir/optimizer.ts'
-import { sameType, showType, type TensorType } from '../../ir/types.ts'
-import { valueAndGrad, type Stabilise } from './gradient.ts'
+import { isFloat, sameType, showType } from '../../ir/types.ts'
+import { valueAndGrad, vjp, type Stabilise } from './gradient.ts'
+import { checkMonitors, monitored, type Change, type Monitor } from './monitor.ts'
+import { broken, OptimizerState } from './optimizer-state.ts'
 import { checkDependence, checkLoss, dependences } from './path.ts'
 
 /** What to minimise, by what, and how. */
@@ -14,6 +18,8 @@ export interface MinimiseSpec {
   readonly optimizer: Optimizer
   /** Names of the states to update; all trainable states that the loss depends on if absent. */
   readonly wrt?: readonly string[]
+  /** Results to add that tell of the optimisation, see {@link Monitor}; none if absent. */
+  readonly monitor?: readonly Monitor[]
   /** Stability rules, run on the whole function before it is differentiated. */
   readonly stabilise?: Stabilise
 }
@@ -21,21 +27,61 @@ export interface MinimiseSpec {
 /**
  * The function extended to a training step: the same results, and updates for the trainable states that the loss
  * depends on and for the optimiser's own states. States that already have an update cannot get a second one.
- * Errors: option/invalid, state/unknown, state/duplicate, grad/scalar, grad/dtype, grad/independent.
+ * Errors: option/invalid, state/unknown, state/duplicate, name/duplicate, grad/scalar, grad/dtype, grad/independent,
+ * dtype/unsupported (f16 or bf16 parameters and an optimiser that does not round), and those of the optimiser.
  */
 export function minimise(graph: Graph, spec: MinimiseSpec): Graph {
-  checkOptimizer(spec.optimizer)
+  const { optimizer, monitor = [] } = spec
+  checkOptimizer(optimizer)
   if (spec.wrt !== undefined) checkList('minimize', 'wrt', spec.wrt)
+  checkMonitors(monitor)
   const loss = lossOf(graph, spec.loss)
   checkLoss(loss)
   const chosen = parametersOf(graph, loss, spec)
   const { results, updates } = stabilisedGraph(graph, chosen, spec.stabilise)
-  const { gradients } = valueAndGrad(results.find((r) => r.name === spec.loss)!.node, chosen.map((p) => p.node))
+  const state = new OptimizerState(optimizer, graph)
+  const b = graph.builder
+  const seed = b.derivedFrom(loss, () => seedOf(optimizer, state.context))
+  const gradients = gradientsOf(results.find((r) => r.name === spec.loss)!.node, chosen.map((p) => p.node), seed)
   const entries = chosen.map(({ name, node }, i) => ({ name, parameter: node, gradient: gradients[i] }))
-  const step = graph.builder.derivedFrom(loss, () => stepOf(spec.optimizer, graph, entries))
-  // An optimiser that updates twice in one step counts it once.
-  const added = step.updates.filter((s) => !updates.some((u) => u.name === s.name && u.node === s.node))
-  return { ...graph, results, updates: [...updates, ...added], states: step.states }
+  const step = b.derivedFrom(loss, () => {
+    const changes = changesOf(optimizer, entries, state.context)
+    return { changes, monitors: monitored(monitor, entries, changes, seed) }
+  })
+  const added = [...entries.flatMap(({ name }, i) => named(name, step.changes[i].next)), ...state.updates]
+  return {
+    ...graph,
+    results: joined(results, step.monitors),
+    updates: [...updates, ...unlessMade(added, updates)],
+    states: state.states,
+  }
+}
+
+const named = (name: string, node: Node | null): Named[] => (node ? [{ name, node }] : [])
+
+/** Results of the function and of monitors; their names must differ. */
+function joined(results: readonly Named[], monitors: readonly Named[]): Named[] {
+  for (const { name, node } of monitors) {
+    if (!results.some((r) => r.name === name)) continue
+    throw new GradcError('name/duplicate', `there is a result ${JSON.stringify(name)} already`, {
+      parties: [{ label: 'x', node }],
+      hint: 'give the function’s own result another name, or leave the monitor out of all but one minimize',
+    })
+  }
+  return [...results, ...monitors]
+}
+
+/** An optimiser that updates twice in one step counts it once; what it decides by gradients it cannot decide twice. */
+function unlessMade(added: readonly Named[], updates: readonly Named[]): Named[] {
+  return added.filter(({ name, node }) => {
+    const before = updates.find((u) => u.name === name)
+    if (!before) return true
+    if (before.node === node) return false
+    throw new GradcError('state/duplicate', `state ${JSON.stringify(name)} gets two new values in one step`, {
+      parties: [{ label: 'x', node: before.node }, { label: 'y', node }],
+      hint: 'use two optimiser objects with names of their own, or minimise by all parameters at once',
+    })
+  })
 }
 
 function checkOptimizer(optimizer: Optimizer): void {
@@ -58,7 +104,7 @@ function lossOf(graph: Graph, name: string): Node {
 }
 
 /** The states to update, in order of declaration, checked one by one. */
-function parametersOf(graph: Graph, loss: Node, { wrt }: MinimiseSpec): Named[] {
+function parametersOf(graph: Graph, loss: Node, { wrt, optimizer }: MinimiseSpec): Named[] {
   for (const name of wrt ?? []) checkTrainable(graph, name)
   const candidates = graph.states
     .filter((s) => (wrt ? wrt.includes(s.name) : s.trainable))
@@ -76,6 +122,12 @@ function parametersOf(graph: Graph, loss: Node, { wrt }: MinimiseSpec): Named[] 
     })
   }
   for (const { name, node } of chosen) {
+    if (isHalf(node.dtype) && !optimizer.replaces) {
+      throw new GradcError('dtype/unsupported', `${JSON.stringify(optimizer.name)} cannot update ${node.dtype} weights`, {
+        parties: [{ label: 'x', node }],
+        hint: 'keep f32 copies of them, optim.masterWeights(...), or round at random, optim.stochasticRounding(...)',
+      })
+    }
     if (!graph.updates.some((u) => u.name === name)) continue
     throw new GradcError('state/duplicate', `state ${JSON.stringify(name)} already has an update`, {
       parties: [{ label: 'x', node }],
@@ -109,60 +161,37 @@ function stabilisedGraph(graph: Graph, parameters: readonly Named[], stabilise?:
   return { results: graph.results.map(rename), updates: graph.updates.map(rename) }
 }
 
-/** Runs the optimiser: new values of the parameters, of its slots, and of the step count if anything read it; all states. */
-function stepOf(optimizer: Optimizer, graph: Graph, entries: readonly Entry[]): Pick<Graph, 'updates' | 'states'> {
-  const b = graph.builder
-  const states = new Map(graph.states.map((s) => [s.name, s]))
-  const next = new Map<Node, Node | null>()
-  const broken = (why: string, node: Node): GradcError =>
-    new GradcError('option/invalid', `the optimiser ${JSON.stringify(optimizer.name)} ${why}`, {
-      parties: isTensor(node) ? [{ label: 'of', node }] : [],
-      hint: 'a transform gives one tensor an entry, and each slot one new value, of the same type',
-    })
-  // Not registered with the builder: another training step may be made of the same function.
-  const declare = (name: string, { dtype, shape }: TensorType, init: Init): Node => {
-    const decl: StateDecl = { name, dtype, shape, init, trainable: false, owner: optimizer }
-    const node = b.make('state', [], { name, dtype, shape })
-    checkFree(states.get(name) ?? decl, decl, node)
-    states.set(name, decl)
-    if (!next.has(node)) next.set(node, null)
-    return node
-  }
-  const context: TransformContext = {
-    builder: b,
-    inputs: Object.fromEntries(graph.inputs.map(({ name, node }) => [name, node])),
-    get step(): Node {
-      const step = declare(`${optimizer.name}:step`, { dtype: 'i32', shape: [] }, startAtZero)
-      next.set(step, add(step, 1))
-      return cast(step, 'f32')
-    },
-    slot: (entry, kind, type = entry.parameter, init = startAtZero) =>
-      declare(`${optimizer.name}:${kind}:${entry.name}`, type, init),
-    assign(slot, value) {
-      if (next.get(slot) !== null) throw broken('assigned a slot twice, or what is no slot of its own', slot)
-      if (!isTensor(value) || !sameType(slot, value)) {
-        throw broken(`assigned ${isTensor(value) ? showType(value) : showValue(value)} to a slot`, slot)
-      }
-      next.set(slot, value)
-    },
-  }
-  const deltas = optimizer.update(context, entries)
-  checkList(optimizer.name, 'deltas', deltas)
-  const parameters = entries.map(({ name, parameter }, i) => {
-    const delta = deltas[i]
-    if (isTensor(delta) && sameType(delta, parameter)) return { name, node: add(parameter, delta) }
-    throw broken(`gave ${isTensor(delta) ? showType(delta) : showValue(delta)} as the delta of ${JSON.stringify(name)}`, parameter)
-  })
-  const slots = [...next].flatMap(([slot, value]) => (value ? [{ name: slot.attrs.name as string, node: value }] : []))
-  return { updates: [...parameters, ...slots], states: [...states.values()] }
+/** The factor of the loss that the optimiser asks for; null for none. */
+function seedOf(optimizer: Optimizer, context: TransformContext): Node | null {
+  if (!optimizer.seed) return null
+  const seed: unknown = optimizer.seed(context)
+  if (isTensor(seed) && !seed.shape.length && isFloat(seed.dtype)) return seed
+  throw broken(optimizer, `gave ${isTensor(seed) ? showType(seed) : showValue(seed)} as its seed`)
 }
 
-const startAtZero: Init = (b, type) => b.zeros(type)
+/** The gradients of seed·loss. */
+function gradientsOf(loss: Node, parameters: readonly Node[], seed: Node | null): readonly Node[] {
+  if (!seed) return valueAndGrad(loss, parameters).gradients
+  return vjp([loss], parameters, [cast(seed, loss.dtype)]).map((g, i) => g ?? loss.builder.zeros(parameters[i]))
+}
 
-function checkFree(before: StateDecl, decl: StateDecl, node: Node): void {
-  if (before.owner === decl.owner && sameType(before, decl)) return
-  throw new GradcError('state/duplicate', `two states are named ${JSON.stringify(decl.name)}`, {
-    parties: [{ label: 'x', node }],
-    hint: 'use one optimiser object for both, or give one of them a name: optim.adam({ name: ... })',
+/** Runs the optimiser. Its states change as {@link OptimizerState} says afterwards. */
+function changesOf(optimizer: Optimizer, entries: readonly Entry[], context: TransformContext): Change[] {
+  const given = optimizer.update(context, entries)
+  checkList(optimizer.name, 'deltas', given)
+  return entries.map(({ name, parameter }, i) => {
+    const node = given[i]
+    if (!isTensor(node) || !sameType(node, parameter)) {
+      const what = isTensor(node) ? showType(node) : showValue(node)
+      throw broken(optimizer, `gave ${what} as the ${optimizer.replaces ? 'value' : 'delta'} of ${JSON.stringify(name)}`, parameter)
+    }
+    if (optimizer.replaces) return { delta: null, next: node === parameter ? null : node }
+    return isStill(node) ? { delta: null, next: null } : { delta: node, next: add(parameter, node) }
   })
+}
+
+/** A literal zero of either sign. */
+function isStill(delta: Node): boolean {
+  const { lowering } = opNamed(delta.op)
+  return lowering.kind === 'leaf' && lowering.leaf === 'literal' && delta.attrs.value === 0
 }

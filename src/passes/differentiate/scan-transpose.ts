@@ -4,7 +4,7 @@ import { add } from '../../ir/lang/index.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { scanAttrs, scanSpec } from '../../ir/ops/region.ts'
-import { below, transplant } from '../../ir/region.ts'
+import { below, transplant } from '../../ir/transplant.ts'
 import { labelsOf, specOf } from '../../ir/spec.ts'
 import { placeholder } from './scan.ts'
 

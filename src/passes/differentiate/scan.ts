@@ -3,7 +3,7 @@ import type { Graph, Named, Node } from '../../ir/graph.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../../ir/ops/region.ts'
-import { transplant } from '../../ir/region.ts'
+import { transplant } from '../../ir/transplant.ts'
 import { bytesOf, type TensorType } from '../../ir/types.ts'
 import { operandsFirst } from './walk.ts'
 

@@ -135,8 +135,11 @@ export function operandReads(core: Node): OperandRead[] {
 }
 
 /** Does a contraction take this as it is: an element of a buffer, or an f16 or bf16 of one made f32? */
-const isFactor = (e: Expr): boolean =>
-  e.kind === 'load' || (e.kind === 'scalar' && e.op === 'cast' && e.dtype === 'f32' && e.args[0].kind === 'load' && isHalf(e.args[0].dtype))
+function isFactor(e: Expr): boolean {
+  if (e.kind === 'load') return true
+  if (e.kind !== 'scalar' || e.op !== 'cast' || e.dtype !== 'f32') return false
+  return e.args[0].kind === 'load' && isHalf(e.args[0].dtype)
+}
 
 /** The node that must be in a buffer for a contraction to read `node`: below views and a widening, which it does itself. */
 export function operandBuffer(node: Node, stored: (n: Node) => boolean = () => false): Node {
