@@ -5,7 +5,8 @@ import type { Code } from '../ir/codes.ts'
 import { firstNonFinite } from '../ir/evaluate.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { Scalar } from '../ir/lang/tensor.ts'
-import type { Manifest } from '../ir/manifest.ts'
+import { numberAt } from '../ir/half.ts'
+import type { Manifest, Slot } from '../ir/manifest.ts'
 import type { ArrayOf, DType, TypedArray } from '../ir/types.ts'
 import { boot, type Running } from '../runtime/boot.ts'
 import { hostText, instantiate } from '../runtime/load.ts'
@@ -130,14 +131,16 @@ export class Program<F extends Functions = Functions> {
     for (const key of Object.keys(model)) {
       if (!own.has(key)) Object.defineProperty(checked, key, { value: model[key], enumerable: true })
     }
-    for (const { name } of this.manifest.functions) {
+    for (const { name, results: slots } of this.manifest.functions) {
+      const finite = (values: Readonly<Record<string, unknown>>, of: readonly Slot[]): boolean =>
+        of.every((s) => isFinite_(values[s.name], s.dtype))
       const run = model[name] as (inputs: object) => Record<string, unknown>
       const value = (inputs: Readonly<Record<string, unknown>>): object => {
         const before = copies(model.state)
         // Inputs may be live results of an earlier call, which this one overwrites.
         const given = copies(inputs ?? {})
         const results = run(inputs)
-        if (Object.values(results).every(isFinite_) && Object.values(model.state).every(isFinite_)) return results
+        if (finite(results, slots) && finite(model.state, this.manifest.states)) return results
         for (const s of Object.keys(before)) model.state[s].set(before[s] as never)
         const first = this.firstNonFinite(name, given, before)
         const where = first ? `: ${first}` : ' (only in compiled arithmetic)'
@@ -151,9 +154,11 @@ export class Program<F extends Functions = Functions> {
   }
 }
 
-const isFinite_ = (value: unknown): boolean => {
+function isFinite_(value: unknown, dtype: DType): boolean {
   if (typeof value === 'number') return Number.isFinite(value)
-  return ArrayBuffer.isView(value) ? (value as Float32Array).every((x) => Number.isFinite(x)) : true
+  if (!ArrayBuffer.isView(value)) return true
+  const array = value as TypedArray
+  return array.every((_: number, i: number) => Number.isFinite(numberAt(array, i, dtype)))
 }
 
 function copies<T>(values: Readonly<Record<string, T>>): Record<string, T> {

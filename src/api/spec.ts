@@ -41,3 +41,13 @@ export const i32 = <const S extends Shape>(...shape: S): Spec<'i32', S> => spec(
 export const u32 = <const S extends Shape>(...shape: S): Spec<'u32', S> => spec('u32', shape)
 /** A boolean input of this shape, given as a Uint8Array in which all but 0 is true. */
 export const bool = <const S extends Shape>(...shape: S): Spec<'bool', S> => spec('bool', shape)
+/**
+ * An f16 input (IEEE 754 binary16) of this shape, given as a Uint16Array of its bits; a scalar also as a number. f16 is kept,
+ * moved and cast, not computed with: `cast(x, 'f32')`.
+ */
+export const f16 = <const S extends Shape>(...shape: S): Spec<'f16', S> => spec('f16', shape)
+/**
+ * A bf16 input (the upper half of an f32) of this shape, given as a Uint16Array of its bits; a scalar also as a number. bf16 is
+ * kept, moved and cast, not computed with: `cast(x, 'f32')`.
+ */
+export const bf16 = <const S extends Shape>(...shape: S): Spec<'bf16', S> => spec('bf16', shape)

@@ -1,4 +1,5 @@
-import type { Expr } from '../ir/expression.ts'
+import { inOrder, type Expr } from '../ir/expression.ts'
+import { isHalf } from '../ir/half.ts'
 import type { Nest } from './nest.ts'
 
 /**
@@ -20,8 +21,27 @@ export function orderOf(nest: Nest): Order {
   return lanes ? 'lanes' : 'sequential'
 }
 
+/** A load of an element. */
+export type Load = Extract<Expr, { kind: 'load' }>
+
+/** Of what an f16 or a bf16 is widened (approximate/half.ts), before and after that is written out. */
+const WIDENING = new Set<string>(['cast', 'bitcast', 'shl', 'and', 'or', 'add', 'sub', 'lt', 'select'])
+
+/** The load that an operand of a contraction is: of an f32, or of an f16 or bf16 that is widened; null if it is more. */
+export function operandLoad(e: Expr): Load | null {
+  if (e.kind === 'load') return e
+  let load: Load | null = null
+  for (const x of inOrder([e])) {
+    if (x.kind === 'lit' || (x.kind === 'scalar' && WIDENING.has(x.op))) continue
+    if (x.kind !== 'load' || !isHalf(x.dtype) || load) return null
+    load = x
+  }
+  return load
+}
+
 /** A sum of products of two loads for each of several results: what the register-tiled contraction takes. */
 export const isContraction = (nest: Nest): boolean =>
   nest.combine === 'sum' && !nest.running && nest.free.some((extent) => extent > 1) && isProduct(nest.value)
 
-const isProduct = (e: Expr | null): boolean => e?.kind === 'scalar' && e.op === 'mul' && e.args.every((a) => a.kind === 'load')
+const isProduct = (e: Expr | null): boolean =>
+  e?.kind === 'scalar' && e.op === 'mul' && e.args.every((a) => operandLoad(a) !== null)

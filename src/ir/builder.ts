@@ -1,10 +1,11 @@
 import { checkTensors } from './arguments.ts'
 import { GradcError, InternalError, parties } from './errors.ts'
 import type { Attr, Attrs, Graph, Named, Node, StateDecl } from './graph.ts'
+import { isHalf, roundHalf } from './half.ts'
 import type { OpDef } from './op.ts'
 import { opNamed } from './ops/index.ts'
 import { captureSite, type SiteSource } from './site.ts'
-import { DTYPES, isFloat, sameType, showType, type DType, type Shape, type TensorType, type TypedArray } from './types.ts'
+import { sameType, showType, type DType, type Shape, type TensorType, type TypedArray } from './types.ts'
 
 /**
  * Makes nodes, each only once: nodes that agree in op, operands, attributes and regions are one object (common
@@ -226,7 +227,7 @@ function numbered<K>(table: Map<K, number>, key: K): number {
   return n
 }
 
-/** The nearest value that the dtype holds (f16 and bf16 literals are kept in f32: they are widened on load anyway). */
+/** The nearest value that the dtype holds. */
 export function roundTo(value: number, dtype: DType): number {
   switch (dtype) {
     case 'f64':
@@ -238,6 +239,6 @@ export function roundTo(value: number, dtype: DType): number {
     case 'u32':
       return value >>> 0
     default:
-      return isFloat(dtype) && DTYPES[dtype].bytes <= 4 ? Math.fround(value) : value
+      return isHalf(dtype) ? roundHalf(value, dtype) : Math.fround(value)
   }
 }

@@ -46,8 +46,10 @@ export function checkDtype(op: string, takes: readonly DType[], operands: readon
     if (takes.includes(x.dtype)) continue
     const storage = isFloat(x.dtype) && !FLOATS.includes(x.dtype)
     const to = takes.includes('f32') ? 'f32' : takes.includes('bool') ? 'bool' : takes[0]
-    const why = storage ? `${x.dtype} is a storage type: ` : ''
-    refuse('dtype/unsupported', `${op} does not take ${x.dtype}, only ${takes.join(', ')}`, operands, `${why}cast(x, '${to}') first`)
+    const hint = storage
+      ? `${x.dtype} is a storage type: cast(x, '${to}') first, and what comes of it back if it is to be kept: cast(y, '${x.dtype}')`
+      : `cast(x, '${to}') first`
+    refuse('dtype/unsupported', `${op} does not take ${x.dtype}, only ${takes.join(', ')}`, operands, hint)
   }
 }
 

@@ -1,3 +1,4 @@
+import { isHalf, roundHalf } from './half.ts'
 import type { Arith } from './scalar.ts'
 import { erf } from './special.ts'
 import { isFloat, type DType } from './types.ts'
@@ -42,7 +43,8 @@ export function numeric(precision: Precision): Arith<Num> {
   const round = (value: number, dtype: DType): number => {
     if (dtype === 'i32') return value | 0
     if (dtype === 'u32') return value >>> 0
-    return dtype === 'f64' || dtype === 'bool' || precision === 'f64' ? value : Math.fround(value)
+    if (dtype === 'f64' || dtype === 'bool' || precision === 'f64') return value
+    return isHalf(dtype) ? roundHalf(value, dtype) : Math.fround(value)
   }
   const make = (value: number, dtype: DType): Num => ({ value: round(value, dtype), dtype })
   const unary = (f: (v: number) => number) => (x: Num): Num => make(f(x.value), x.dtype)

@@ -51,7 +51,7 @@ export interface Arith<V> {
   select(c: V, x: V, y: V): V
   /** Float to int truncates and saturates, NaN to 0; anything to bool is `x != 0`. */
   cast(x: V, to: DType): V
-  /** Same bytes, other dtype of the same width (f32, i32, u32). */
+  /** Same bytes, other dtype of the same width (f32, i32, u32). Of a NaN, bits of any NaN: a formula must not let them show. */
   bitcast(x: V, to: DType): V
 }
 

@@ -41,6 +41,41 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
     for (let i = 0; i < view.length; i++) if (view[i] > 1) view[i] = 1
   }
 
+  // Fraction bits and exponent bias of the types that are kept as 16 bits; undefined for all others.
+  const HALVES: Partial<Record<string, readonly [number, number]>> = { f16: [10, 15], bf16: [7, 127] }
+  const read = (view: TypedArray, dtype: string): number => {
+    const half = HALVES[dtype]
+    if (!half) return view[0]
+    const fraction = half[0]
+    const bias = half[1]
+    const exponent = (view[0] & 0x7fff) >>> fraction
+    const low = view[0] & ((1 << fraction) - 1)
+    const sign = view[0] & 0x8000 ? -1 : 1
+    if (exponent === 2 * bias + 1) return low ? NaN : sign * Infinity
+    return sign * (exponent ? low + 2 ** fraction : low) * 2 ** (Math.max(exponent, 1) - bias - fraction)
+  }
+  const double = new Float64Array(1)
+  const words = new Uint32Array(double.buffer)
+  /** Rounds to nearest, ties to even; what is too large becomes an infinity. */
+  const write = (view: TypedArray, dtype: string, value: number): void => {
+    const half = HALVES[dtype]
+    if (!half) {
+      view[0] = value
+      return
+    }
+    const fraction = half[0]
+    const bias = half[1]
+    const infinity = (2 * bias + 1) << fraction
+    double[0] = Math.abs(value)
+    // Below 2^(1 − bias) the steps stay those of the smallest normal numbers.
+    const exponent = Math.max((words[1] >>> 20) - 1023, 1 - bias)
+    const steps = double[0] / 2 ** (exponent - fraction)
+    const low = Math.floor(steps)
+    const up = steps - low > 0.5 || (steps - low === 0.5 && low % 2 === 1) ? 1 : 0
+    const bits = exponent > bias ? infinity : Math.min(((exponent + bias - 1) << fraction) + low + up, infinity)
+    view[0] = value !== value ? infinity + 2 ** (fraction - 1) : value < 0 || Object.is(value, -0) ? bits + 0x8000 : bits
+  }
+
   const callable = (f: Manifest['functions'][number], run: () => void): ((inputs: object) => object) => {
     const inputs = f.inputs.map((s) => {
       const view = viewOf(s)
@@ -50,10 +85,10 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
       return { name: s.name, dtype: s.dtype, scalar, view, array, wanted }
     })
     const results: Record<string, unknown> = {}
-    const scalars: { name: string; view: TypedArray; bool: boolean }[] = []
+    const scalars: { name: string; view: TypedArray; dtype: string }[] = []
     for (const s of f.results) {
       const scalar = s.shape.length === 0
-      if (scalar) scalars.push({ name: s.name, view: viewOf(s), bool: s.dtype === 'bool' })
+      if (scalar) scalars.push({ name: s.name, view: viewOf(s), dtype: s.dtype })
       define(results, s.name, scalar ? 0.5 : viewOf(s), scalar)
     }
     // Live results may come back as inputs: they lie where inputs are written, and the first would overwrite the next.
@@ -117,13 +152,13 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
       for (let i = 0; i < inputs.length; i++) {
         const value = given[inputs[i].name]
         if (typeof value === 'object') inputs[i].view.set(value)
-        else inputs[i].view[0] = Number(value)
+        else write(inputs[i].view, inputs[i].dtype, Number(value))
         if (inputs[i].dtype === 'bool') booleans(inputs[i].view)
       }
       run()
       for (let i = 0; i < scalars.length; i++) {
-        const { name, view, bool } = scalars[i]
-        results[name] = bool ? view[0] !== 0 : view[0]
+        const { name, view, dtype } = scalars[i]
+        results[name] = dtype === 'bool' ? view[0] !== 0 : read(view, dtype)
       }
       return results
     }

@@ -1,8 +1,9 @@
 import { evaluate, type Affine } from '../../src/ir/affine.ts'
 import type { Expr } from '../../src/ir/expression.ts'
+import { halfBits, isHalf } from '../../src/ir/half.ts'
 import type { Node } from '../../src/ir/graph.ts'
 import { DTYPES, type DType, type Shape, type TypedArray } from '../../src/ir/types.ts'
-import type { LoweredKernel, LoweredProgram, Nest } from '../../src/codegen/nest.ts'
+import type { LoweredKernel, LoweredLoop, LoweredProgram, Move, Nest } from '../../src/codegen/nest.ts'
 import { orderOf } from '../../src/codegen/order.ts'
 
 /**
@@ -18,8 +19,30 @@ export function interpret(program: LoweredProgram, memory: ArrayBuffer, only?: n
     return view
   }
   program.functions.forEach((f, i) => {
-    if (only === undefined || only === i) for (const k of f.kernels) for (const n of k.nests) runNest(k, n, viewOf)
+    if (only === undefined || only === i) for (const k of f.kernels) runKernel(k, viewOf)
   })
+}
+
+function runKernel(kernel: LoweredKernel, viewOf: ViewOf): void {
+  if (kernel.loop) runLoop(kernel.loop, viewOf)
+  else for (const n of kernel.nests) runNest(kernel, n, viewOf)
+}
+
+function runLoop({ length, reverse, before, enter, body, leave, after }: LoweredLoop, viewOf: ViewOf): void {
+  const bytes = viewOf('bool')
+  const move = (m: Move, t: number): void => {
+    const [from, to] = [m.from + t * m.fromStep, m.to + t * m.toStep]
+    if (Math.min(from, to) < 0 || Math.max(from, to) + m.bytes > bytes.length) throw new Error(`move outside memory: ${from} to ${to}`)
+    bytes.set(bytes.slice(from, from + m.bytes) as never, to)
+  }
+  for (const m of before) move(m, 0)
+  for (let i = 0; i < length; i++) {
+    const t = reverse ? length - 1 - i : i
+    for (const m of enter) move(m, t)
+    for (const k of body) runKernel(k, viewOf)
+    for (const m of leave) move(m, t)
+  }
+  for (const m of after) move(m, 0)
 }
 
 type ViewOf = (dtype: DType) => TypedArray
@@ -112,7 +135,7 @@ function evaluateExpr(root: Expr, point: readonly number[], core: number, read: 
   const once = (e: Expr): number => {
     switch (e.kind) {
       case 'lit':
-        return e.value
+        return isHalf(e.dtype) ? halfBits(e.value, e.dtype) : e.value
       case 'core':
         return core
       case 'load':

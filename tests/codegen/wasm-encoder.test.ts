@@ -147,8 +147,9 @@ describe('every instruction of the table is what its name says', () => {
 
   test.each(Object.keys(MEMORY) as MemoryOp[])('%s', (op) => {
     const one = op.split('.')[0] as ValueType
-    const named = /(8|16|32|64)(_|$)/.exec(op.split('.')[1])?.[1]
-    const width = named ? Number(named) / 8 : { i32: 4, f32: 4, f64: 8, v128: 16, i64: 8 }[one]
+    // `load16x4_u` reads four halves: 8 bytes.
+    const named = /(8|16|32|64)(?:x(\d))?(_|$)/.exec(op.split('.')[1])
+    const width = named ? (Number(named[1]) / 8) * Number(named[2] ?? 1) : { i32: 4, f32: 4, f64: 8, v128: 16, i64: 8 }[one]
     const params: ValueType[] = op.includes('store') ? ['i32', one] : ['i32']
     expect(valid(params, op.includes('store') ? [] : [one], (c) => c.memory(op, 1000, width))).toBe(true)
     expect(valid(params, op.includes('store') ? [] : [one], (c) => c.memory(op, 1000, 2 * width))).toBe(false)

@@ -6,9 +6,10 @@ import { arbitraryAccess, arbitraryExpr, arbitraryStore, rows, runs, shapeOf } f
 import { agree, Bench, disagreements, nest } from './wasm-reference.ts'
 
 const anyType = fc.constantFrom<DType>('f32', 'f32', 'f32', 'i32', 'u32', 'bool', 'f64')
+const anyStored = fc.oneof({ weight: 4, arbitrary: anyType }, { weight: 1, arbitrary: fc.constantFrom<DType>('f16', 'bf16') })
 
 test('random maps with up to three stores', () => {
-  const map = fc.tuple(shapeOf(3), fc.array(anyType, { minLength: 1, maxLength: 3 })).chain(([free, types]) => {
+  const map = fc.tuple(shapeOf(3), fc.array(anyStored, { minLength: 1, maxLength: 3 })).chain(([free, types]) => {
     const b = new Bench()
     return fc.tuple(...types.map((t) => arbitraryExpr(b, free, t, 3, null).chain((e) => arbitraryStore(b, free, e)))).map(
       (stores) => ({ b, n: nest(free, stores) }),

@@ -1,7 +1,8 @@
 // Random expressions, accesses and stores over an iteration space, for nests that are built by hand.
 import fc from 'fast-check'
 import type { Affine } from '../../src/ir/affine.ts'
-import type { Expr } from '../../src/ir/expression.ts'
+import type { Expr, Expressions } from '../../src/ir/expression.ts'
+import { isHalf } from '../../src/ir/half.ts'
 import { rowMajor, sizeOf, type DType, type Shape } from '../../src/ir/types.ts'
 import { Bench } from './wasm-reference.ts'
 
@@ -34,6 +35,21 @@ const BINARY = {
   float: ['add', 'sub', 'mul', 'div', 'rem', 'max', 'min'],
   int: ['add', 'sub', 'mul', 'div', 'rem', 'max', 'min', 'and', 'or', 'xor', 'shl', 'shr'],
 } as const
+/** What becomes of f16 and bf16 in loops: their 16 bits are loaded, looked up, selected, and read as an i32. */
+const half = fc.constantFrom<DType>('f16', 'bf16')
+const halfOf = (k: Expressions['arith'], x: Expr, to: DType): Expr => k.bitcast(k.and(x, k.lit(0xffff, 'i32')), to)
+function arbitraryHalf(b: Bench, extents: Shape, dtype: DType, leaves: fc.Arbitrary<Expr>[], depth: number): fc.Arbitrary<Expr> {
+  if (depth <= 0) return fc.oneof(...leaves)
+  const at = arbitraryExpr(b, extents, 'i32', depth - 1, null)
+  const looked = fc.tuple(arbitraryAccess(extents), fc.integer({ min: 1, max: 3 }), at)
+    .map(([a, stride, i]): Expr => b.x.gather(b.buffer(dtype, a.length + 6 * stride), a.index, stride, 7, i))
+  const selected = fc.tuple(arbitraryExpr(b, extents, 'bool', depth - 1, null), fc.oneof(...leaves), fc.oneof(...leaves))
+    .map(([c, p, q]) => b.x.arith.select(c, p, q))
+  return fc.oneof(...leaves, looked, selected)
+}
+
+/** A float's bits as the op gives them: those of a NaN are open, so that a raw bitcast must not be compared. */
+const wordOf = (k: Expressions['arith'], x: Expr, to: DType): Expr => k.select(k.ne(x, x), k.lit(0x7fc00000, to), k.bitcast(x, to))
 const COMPARE = ['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const
 
 /** A random expression of this type over an iteration space; new buffers are added to the bench. */
@@ -44,9 +60,10 @@ export function arbitraryExpr(b: Bench, extents: Shape, dtype: DType, depth: num
   const of = (d: DType): fc.Arbitrary<Expr> => fc.constant(null).chain(() => arbitraryExpr(b, extents, d, depth - 1, core))
   const load = arbitraryAccess(extents).map(({ index, length }): Expr => x.load(b.buffer(dtype, length), index))
   const literal = fc.integer({ min: dtype === 'i32' ? -40 : 0, max: 40 }).map(
-    (v): Expr => x.lit(kind === 'float' ? v / 8 : v % 40, dtype),
+    (v): Expr => x.lit(kind === 'float' || isHalf(dtype) ? v / 8 : v % 40, dtype),
   )
   const leaves = [load, load, load, literal]
+  if (isHalf(dtype)) return arbitraryHalf(b, extents, dtype, depth <= 0 ? leaves : [...leaves, of('i32').map((p) => halfOf(k, p, dtype))], depth)
   if (core === dtype) leaves.push(fc.constant(x.core(dtype)), fc.constant(x.core(dtype)))
   if (dtype !== 'bool') {
     leaves.push(arbitraryAccess(extents).map(({ index }): Expr => x.position(index, dtype)))
@@ -76,7 +93,9 @@ export function arbitraryExpr(b: Bench, extents: Shape, dtype: DType, depth: num
       ),
   )
   if (dtype === 'f32') more.push(fc.constantFrom<DType>('i32', 'u32').chain((d) => of(d).map((p) => k.bitcast(p, 'f32'))))
-  if (dtype === 'i32' || dtype === 'u32') more.push(of('f32').map((p) => k.bitcast(p, dtype)))
+  if (dtype === 'i32' || dtype === 'u32') more.push(of('f32').map((p) => wordOf(k, p, dtype)))
+  // The 16 bits of a half in an i32, as castHalf takes and gives them.
+  if (dtype === 'i32') more.push(half.chain((d) => of(d).map((p) => k.bitcast(p, 'i32'))))
   if (dtype === 'u32') {
     more.push(
       fc.tuple(arbitraryAccess(extents), fc.nat(99)).map(

@@ -212,11 +212,3 @@ test('what titles say stays inside comments of the text', () => {
   expect(text.split('\n').filter((l) => l.includes('evil'))).toEqual(['  ;; k: evil (unreachable) ;)'])
   expect(text).toContain('v128.store')
 })
-
-test('storage types are refused with a hint', () => {
-  const b = new Bench()
-  const x = b.buffer('f16', 4)
-  expect(() => emitWasm(b.program(nest([4], [b.store(x, form(0, 1), b.x.load(x, form(0, 1)))])))).toThrow(
-    /target\/unsupported.*f16[^]*hint/,
-  )
-})

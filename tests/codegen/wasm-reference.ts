@@ -2,6 +2,7 @@
 import { evaluate, type Affine } from '../../src/ir/affine.ts'
 import { Expressions, type Expr } from '../../src/ir/expression.ts'
 import type { Node } from '../../src/ir/graph.ts'
+import { halfBits, isHalf } from '../../src/ir/half.ts'
 import type { Combine } from '../../src/ir/op.ts'
 import { DTYPES, type DType, type Shape } from '../../src/ir/types.ts'
 import type { LoweredKernel, LoweredProgram, Nest, Store } from '../../src/codegen/nest.ts'
@@ -119,6 +120,7 @@ export function write(view: DataView, d: DType, at: number, v: number): void {
   else if (d === 'f64') view.setFloat64(at, v, true)
   else if (d === 'i32') view.setInt32(at, v, true)
   else if (d === 'u32') view.setUint32(at, v, true)
+  else if (isHalf(d)) view.setUint16(at, v, true)
   else view.setUint8(at, v)
 }
 
@@ -126,6 +128,7 @@ function read(view: DataView, d: DType, at: number): number {
   if (d === 'f32') return view.getFloat32(at, true)
   if (d === 'f64') return view.getFloat64(at, true)
   if (d === 'i32') return view.getInt32(at, true)
+  if (isHalf(d)) return view.getUint16(at, true)
   return d === 'u32' ? view.getUint32(at, true) : view.getUint8(at)
 }
 
@@ -148,7 +151,7 @@ function valueOf(e: Expr, k: LoweredKernel, view: DataView, at: readonly number[
   const args = e.args.map((a) => valueOf(a, k, view, at, core))
   switch (e.kind) {
     case 'lit':
-      return e.value
+      return isHalf(e.dtype) ? halfBits(e.value, e.dtype) : e.value
     case 'core':
       return core
     case 'position':
@@ -164,6 +167,7 @@ function valueOf(e: Expr, k: LoweredKernel, view: DataView, at: readonly number[
       const from = e.args[e.op === 'select' ? 1 : 0].dtype
       if (e.op === 'cast') return cast(args[0], from, e.dtype)
       if (e.op !== 'bitcast') return scalar(e.op, from, e.dtype, args)
+      if (isHalf(from) || isHalf(e.dtype)) return args[0] // 16 bits, as a number
       write(bits, from, 0, args[0])
       return read(bits, e.dtype, 0)
     }
@@ -244,7 +248,24 @@ function runNest(n: Nest, k: LoweredKernel, view: DataView): void {
 /** What each function of the program leaves in memory. */
 export function interpret(program: LoweredProgram, memory: ArrayBuffer): void {
   const view = new DataView(memory)
-  for (const f of program.functions) for (const k of f.kernels) for (const n of k.nests) runNest(n, k, view)
+  for (const f of program.functions) for (const k of f.kernels) runKernel(k, view)
+}
+
+function runKernel(k: LoweredKernel, view: DataView): void {
+  for (const n of k.nests) runNest(n, k, view)
+  if (!k.loop) return
+  const { length, reverse, before, enter, body, leave, after } = k.loop
+  const bytes = new Uint8Array(view.buffer)
+  const move = (list: typeof before, t: number): void => {
+    for (const m of list) bytes.copyWithin(m.to + t * m.toStep, m.from + t * m.fromStep, m.from + t * m.fromStep + m.bytes)
+  }
+  move(before, 0)
+  for (const t of Array.from({ length }, (_, i) => (reverse ? length - 1 - i : i))) {
+    move(enter, t)
+    for (const inner of body) runKernel(inner, view)
+    move(leave, t)
+  }
+  move(after, 0)
 }
 
 // --- Modules -----------------------------------------------------------------------------------------------------------
@@ -285,6 +306,7 @@ export function fill(b: Bench, program: LoweredProgram, seed: number, special = 
       if (d === 'u32') v = word % 100
       else if (d === 'i32') v = (word % 200) - 100
       else if (d === 'bool') v = word & 1
+      else if (isHalf(d)) v = word & 0xffff
       if (specials && philox(i, seed, k, 8) / 2 ** 32 < special) v = specials[word % specials.length]
       write(view, d, address + i * DTYPES[d].bytes, v)
     }

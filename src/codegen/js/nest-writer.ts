@@ -133,6 +133,7 @@ class NestWriter {
     const accumulators = this.#start(...instances.map(() => this.#nest.combine!))
     this.#over(0, () => {
       scope.tiled = instances.length > 1
+      scope.shared = this.#nest.value!.args
       instances.forEach((delta, i) => {
         scope.delta = delta
         this.#accumulate(accumulators[i])

@@ -1,5 +1,4 @@
 import type { DType } from '../../ir/types.ts'
-import { InternalError } from '../../ir/errors.ts'
 
 /** What emitted kernels share, declared only when used. */
 export type Part = 'fround' | 'roundEven' | 'bits' | 'philox'
@@ -22,17 +21,16 @@ export class Shared {
 
   /** Name of the view of memory that holds elements of this dtype. */
   view(dtype: DType): string {
-    const view = VIEWS[dtype]
-    if (!view) throw new InternalError('js', `no view of ${dtype}`)
-    this.#views.add(view[0])
-    return view[0]
+    const [name] = VIEWS[dtype]
+    this.#views.add(name)
+    return name
   }
 
   /** Declarations, to stand before the kernels. */
   lines(): string[] {
-    const views = Object.values(VIEWS).filter(([name]) => this.#views.has(name))
+    const views = new Map(Object.values(VIEWS).map((view) => [view[0], view]))
     return [
-      ...views.map(([name, array, bytes]) => {
+      ...[...views.values()].filter(([name]) => this.#views.has(name)).map(([name, array, bytes]) => {
         const length = bytes === 1 ? 'memory.byteLength' : `Math.floor(memory.byteLength / ${bytes})`
         return `const ${name} = new ${array}(memory, 0, ${length})`
       }),
@@ -42,12 +40,14 @@ export class Shared {
   }
 }
 
-const VIEWS: { readonly [D in DType]?: readonly [name: string, array: string, bytes: number] } = {
+const VIEWS: { readonly [D in DType]: readonly [name: string, array: string, bytes: number] } = {
   f32: ['f32', 'Float32Array', 4],
   f64: ['f64', 'Float64Array', 8],
   i32: ['i32', 'Int32Array', 4],
   u32: ['u32', 'Uint32Array', 4],
   bool: ['u8', 'Uint8Array', 1],
+  f16: ['u16', 'Uint16Array', 2],
+  bf16: ['u16', 'Uint16Array', 2],
 }
 
 const TEXT: { readonly [P in Part]: readonly string[] } = {

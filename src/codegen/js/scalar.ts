@@ -1,5 +1,6 @@
 import { InternalError } from '../../ir/errors.ts'
 import type { Expr } from '../../ir/expression.ts'
+import { halfBits, isHalf } from '../../ir/half.ts'
 import type { Combine } from '../../ir/op.ts'
 import { isFloat, isInt, type DType } from '../../ir/types.ts'
 import type { Shared } from './prelude.ts'
@@ -22,9 +23,10 @@ export function operandText(p: Piece): string {
   return p.atom ? p.text : `(${p.text})`
 }
 
-/** An exact literal: f32 values are printed as the double that they are. */
+/** An exact literal: f32 values are printed as the double that they are, f16 and bf16 as their bits. */
 export function literal(value: number, dtype: DType): Piece {
   if (dtype === 'bool') return atom(value ? 'true' : 'false')
+  if (isHalf(dtype)) return atom(String(halfBits(value, dtype)))
   if (Object.is(value, -0)) return open('-0')
   return value < 0 ? open(String(value)) : atom(String(value))
 }
@@ -138,6 +140,7 @@ function cast(a: string, from: DType, to: DType): Piece {
 }
 
 function bitcast(a: string, from: DType, to: DType, shared: Shared): Piece {
+  if (isHalf(from) || isHalf(to)) return atom(a) // 16 bits, held as a number
   if (isInt(from) && isInt(to)) return wrap(a, to)
   shared.need('bits')
   return atom(`${from === 'f32' ? (to === 'i32' ? 'i32OfF32' : 'u32OfF32') : 'f32OfBits'}(${a})`)

@@ -45,8 +45,9 @@ export class Scope {
   delta: readonly number[]
   /** The fold's result at this delta. */
   core = ''
-  /** Does a tile share values between its elements? Then every load gets a name. */
+  /** Does a tile share values between its elements? Then every load gets a name, and each of these. */
   tiled = false
+  shared: readonly Expr[] = []
 
   constructor(of: ScopeOf) {
     this.#of = of
@@ -141,7 +142,7 @@ export class Scope {
     if (known !== undefined) return atom(known)
     const made = this.#make(e)
     const leaf = e.kind === 'load' || e.kind === 'gather'
-    if (this.uses(e) > 1 || home !== this.block || made.text.length > LONGEST_INLINE || (this.tiled && leaf)) {
+    if (this.uses(e) > 1 || home !== this.block || made.text.length > LONGEST_INLINE || (this.tiled && (leaf || this.shared.includes(e)))) {
       return this.#declare(home, key, e, made)
     }
     return made

@@ -1,5 +1,5 @@
 import type { Nest } from '../nest.ts'
-import { isContraction } from '../order.ts'
+import { isContraction, operandLoad } from '../order.ts'
 
 /** Elements of each tiled axis that one pass over the reduced axes computes: 16 sums in 16 locals, 8 loads for them. */
 const TILE = 4
@@ -11,7 +11,7 @@ const TILE = 4
 export function tilesOf(nest: Nest): number[] {
   const tiles = nest.free.map(() => 1)
   if (!isContraction(nest)) return tiles
-  const [a, b] = nest.value!.args.map((e) => ('index' in e ? e.index.coefficients : []))
+  const [a, b] = nest.value!.args.map((e) => operandLoad(e)!.index.coefficients)
   const only = (x: readonly number[], y: readonly number[]): number => nest.free.findLastIndex((_, i) => x[i] !== 0 && y[i] === 0)
   for (const i of new Set([only(a, b), only(b, a)])) if (i >= 0) tiles[i] = Math.min(TILE, nest.free[i])
   return tiles

@@ -1,4 +1,5 @@
 import type { Affine } from '../../ir/affine.ts'
+import { isHalf } from '../../ir/half.ts'
 import { DTYPES, type DType } from '../../ir/types.ts'
 import type { Code, Local } from './encoder/assembler.ts'
 import { memoryOp, type Place } from './scalars.ts'
@@ -38,13 +39,15 @@ const REVERSED = [3, 2, 1, 0] as const
 
 /**
  * `width` elements, `stride` bytes apart, in the first lanes of a vector on the stack; reads nothing else.
- * Other lanes are arbitrary. Bools become masks.
+ * Other lanes are arbitrary. Bools become masks; f16 and bf16 come as their bits.
  */
 export function loadLanes(place: Place, dtype: DType, a: Address, stride: number, width: number): void {
   const { code } = place
   if (dtype === 'bool') {
     loadBytes(code, a, stride, width)
     code.op('i16x8.extend_low_i8x16_u', 'i32x4.extend_low_i16x8_u', 'i32x4.neg')
+  } else if (isHalf(dtype)) {
+    loadHalves(code, a, stride, width)
   } else if (width === 4 && stride === 4) {
     a.base()
     code.memory('v128.load', a.offset, 4)
@@ -75,6 +78,18 @@ function loadBytes(code: Code, a: Address, stride: number, width: number): void 
   for (let l = 1; l < width; l++) code.memoryLane('v128.load8_lane', a.offset + stride * l, 1, l)
 }
 
+function loadHalves(code: Code, a: Address, stride: number, width: number): void {
+  if (width === 4 && stride === 2) {
+    a.base()
+    code.memory('v128.load16x4_u', a.offset, 2)
+    return
+  }
+  // A single load clears the upper lanes and halves; the others go into the lower halves of theirs.
+  for (let l = 0; l < width; l++) a.base()
+  code.memory('i32.load16_u', a.offset, 2).op('i32x4.splat')
+  for (let l = 1; l < width; l++) code.memoryLane('v128.load16_lane', a.offset + stride * l, 2, 2 * l)
+}
+
 /** Elements at addresses of their own, one for each lane. */
 export function gatherLanes(place: Place, dtype: DType, addresses: readonly Address[]): void {
   const { code } = place
@@ -83,6 +98,9 @@ export function gatherLanes(place: Place, dtype: DType, addresses: readonly Addr
     if (dtype === 'bool') {
       if (l === 0) code.memory('v128.load8_splat', a.offset, 1)
       else code.memoryLane('v128.load8_lane', a.offset, 1, l)
+    } else if (isHalf(dtype)) {
+      if (l === 0) code.memory('i32.load16_u', a.offset, 2).op('i32x4.splat')
+      else code.memoryLane('v128.load16_lane', a.offset, 2, 2 * l)
     } else if (l === 0) code.memory('v128.load32_zero', a.offset, 4)
     else code.memoryLane('v128.load32_lane', a.offset, 4, l)
   })
@@ -92,7 +110,7 @@ export function gatherLanes(place: Place, dtype: DType, addresses: readonly Addr
 /** Writes the first `width` lanes, `stride` bytes apart, and nothing else. `push` is called once. */
 export function storeLanes(place: Place, dtype: DType, a: Address, stride: number, width: number, push: () => void): void {
   const { code } = place
-  if (dtype !== 'bool' && width === 4 && stride === 4) {
+  if (dtype !== 'bool' && !isHalf(dtype) && width === 4 && stride === 4) {
     a.base()
     push()
     code.memory('v128.store', a.offset, 4)
@@ -107,6 +125,15 @@ export function storeLanes(place: Place, dtype: DType, a: Address, stride: numbe
       a.base()
       code.get(v).memoryLane('v128.store32_lane', a.offset, 1, 0)
     } else storeEach(code, 'v128.store8_lane', a, stride, width, v)
+  } else if (isHalf(dtype)) {
+    if (width === 4 && stride === 2) {
+      code.tee(v).get(v).op('i16x8.narrow_i32x4_u').set(v)
+      a.base()
+      code.get(v).memoryLane('v128.store64_lane', a.offset, 2, 0)
+    } else {
+      code.set(v)
+      storeEach(code, 'v128.store16_lane', a, stride, width, v)
+    }
   } else if (width === 4 && stride === -4) {
     code.set(v)
     a.base()
@@ -124,11 +151,16 @@ export function storeLanes(place: Place, dtype: DType, a: Address, stride: numbe
   }
 }
 
-type LaneStore = 'v128.store8_lane' | 'v128.store32_lane'
+type LaneStore = 'v128.store8_lane' | 'v128.store16_lane' | 'v128.store32_lane'
+const LANE_BYTES: { readonly [S in LaneStore]: number } = {
+  'v128.store8_lane': 1, 'v128.store16_lane': 2, 'v128.store32_lane': 4,
+}
 
 function storeEach(code: Code, op: LaneStore, a: Address, stride: number, width: number, v: Local): void {
+  const bytes = LANE_BYTES[op]
   for (let l = 0; l < width; l++) {
     a.base()
-    code.get(v).memoryLane(op, a.offset + stride * l, op === 'v128.store8_lane' ? 1 : 4, l)
+    // A half fills the lower half of its lane.
+    code.get(v).memoryLane(op, a.offset + stride * l, bytes, bytes === 2 ? 2 * l : l)
   }
 }

@@ -1,4 +1,5 @@
 import { inOrder } from '../../ir/expression.ts'
+import { isHalf } from '../../ir/half.ts'
 import { sizeOf } from '../../ir/types.ts'
 import type { LoweredKernel, Nest } from '../nest.ts'
 import { accessOf, loadLanes, loadSplat, pointerBase, storeLanes, type Address } from './access.ts'
@@ -120,9 +121,19 @@ class Contraction {
     return { base: pointerBase(() => this.#scope.code, pointer), offset: offset + by }
   }
 
+  /** One element of the other operand, in all lanes. */
+  #spreadSingle(p: Point): void {
+    const { single, factors } = this.#t
+    const { code } = this.#scope
+    if (!isHalf(single.dtype)) return loadSplat(code, this.#ev.address(this.#kernel.address(single.node), single, 'f32', p))
+    this.#ev.push(factors.get(single)!, { ...p, lanes: null })
+    code.op('f32x4.splat')
+  }
+
   /** A vector of the vector operand, as it lies in memory. */
   #loadVector(p: Point): void {
-    const { vector, column } = this.#t
+    const { vector, column, factors } = this.#t
+    if (isHalf(vector.dtype)) return this.#ev.push(factors.get(vector)!, p)
     const a = this.#ev.address(this.#kernel.address(vector.node), vector, 'f32', p)
     loadLanes(this.#ev, 'f32', a, 4 * vector.index.coefficients[column], p.lanes!.width)
   }
@@ -134,7 +145,8 @@ class Contraction {
     const { vector, column } = this.#t
     const last = this.#reduced.at(-1)
     const { coefficients } = vector.index
-    const transposes = coefficients[column] !== 1 && last !== undefined && coefficients[last] === 1 && this.#ev.extents[last] >= 4
+    const turns = coefficients[column] !== 1 && !isHalf(vector.dtype)
+    const transposes = turns && last !== undefined && coefficients[last] === 1 && this.#ev.extents[last] >= 4
     this.#over(transposes ? this.#reduced.slice(0, -1) : this.#reduced, () => {
       this.#columns.points.forEach((c, i) => {
         const p = this.#point(0, c)
@@ -180,6 +192,7 @@ class Contraction {
   }
 
   #terms(rows: Tiles, accumulators: readonly (readonly Local[])[]): void {
+    this.#ev.unrolled = 0
     const last = this.#reduced.at(-1)
     if (this.#t.feed !== 'turned' || last === undefined) return this.#over(this.#reduced, () => this.#term(rows, accumulators))
     const n = this.#ev.extents[last]
@@ -194,13 +207,13 @@ class Contraction {
   #fourTerms(rows: Tiles, accumulators: readonly (readonly Local[])[], last: number): void {
     const ev = this.#ev
     const { code } = this.#scope
-    const { single, vector, column, row } = this.#t
-    const at = (e: typeof single, axes: readonly (readonly [number, number])[]): Address =>
-      ev.address(this.#kernel.address(e.node), e, 'f32', ev.point(new Map(axes)))
+    const { vector, column, row } = this.#t
+    const address = (c: number): Address =>
+      ev.address(this.#kernel.address(vector.node), vector, 'f32', ev.point(new Map([[column, c]])))
     this.#columns.points.forEach((c, j) => {
       const columns = [0, 1, 2, 3].map((l) => {
         const local = ev.local('v128')
-        const a = at(vector, [[column, c.by + Math.min(l, c.width - 1)]])
+        const a = address(c.by + Math.min(l, c.width - 1))
         a.base()
         code.memory('v128.load', a.offset, 4).set(local)
         return local
@@ -211,7 +224,7 @@ class Contraction {
         code.set(b)
         rows.points.forEach((r, i) => {
           code.get(accumulators[i][j])
-          loadSplat(code, at(single, [[row, r.by], [last, k]]))
+          this.#spreadSingle(ev.point(new Map([[row, r.by], [last, k]])))
           code.get(b).op('f32x4.mul', 'f32x4.add').set(accumulators[i][j])
         })
       })
@@ -222,22 +235,13 @@ class Contraction {
   #term(rows: Tiles, accumulators: readonly (readonly Local[])[]): void {
     const ev = this.#ev
     const { code } = this.#scope
-    const { single } = this.#t
     const kept = (push: () => void): Local => {
       const local = ev.local('v128')
       push()
       code.set(local)
       return local
     }
-    const loadRow = (i: number): Local => {
-      const a = ev.address(
-        this.#kernel.address(single.node),
-        single,
-        'f32',
-        this.#point(rows.points[i].by, this.#columns.points[0]),
-      )
-      return kept(() => loadSplat(code, a))
-    }
+    const loadRow = (i: number): Local => kept(() => this.#spreadSingle(this.#point(rows.points[i].by, this.#columns.points[0])))
     const loadColumn = (j: number): Local => {
       const p = this.#point(0, this.#columns.points[j])
       if (!this.#panel) return kept(() => this.#loadVector(p))

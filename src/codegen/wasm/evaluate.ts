@@ -1,5 +1,6 @@
 import { InternalError } from '../../ir/errors.ts'
 import { inOrder, type Expr } from '../../ir/expression.ts'
+import { halfBits, isHalf } from '../../ir/half.ts'
 import { DTYPES, type DType, type Shape } from '../../ir/types.ts'
 import type { LoweredKernel, Nest, Store } from '../nest.ts'
 import { accessOf, gatherLanes, loadLanes, loadOne, loadSplat, pointerBase, type Address } from './access.ts'
@@ -151,7 +152,8 @@ export class Evaluator implements Place {
   }
 
   #literal(value: number, dtype: DType): Local {
-    const key = `${valueType(dtype)} ${dtype === 'bool' ? -value : Object.is(value, -0) ? '-0' : value}`
+    const shown = isHalf(dtype) ? halfBits(value, dtype) : dtype === 'bool' ? -value : value
+    const key = `${valueType(dtype)} ${Object.is(shown, -0) && dtype !== 'bool' ? '-0' : shown}`
     return this.scope.literal(key, 'v128', () => splat(this, dtype, () => constant(this.code, value, dtype)))
   }
 
@@ -165,7 +167,7 @@ export class Evaluator implements Place {
   #splat(e: Expr, p: Point): void {
     const one: Point = { ...p, lanes: null }
     const known = this.scope.known(this.#key(e, one), this.#level(e))
-    if (!known && e.kind === 'load' && e.dtype !== 'bool') loadSplat(this.code, this.#addressOf(e, one))
+    if (!known && e.kind === 'load' && DTYPES[e.dtype].bytes === 4) loadSplat(this.code, this.#addressOf(e, one))
     else splat(this, e.dtype, () => (known ? this.code.get(known) : this.#one(e, one)))
   }
 

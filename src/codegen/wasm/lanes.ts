@@ -5,8 +5,8 @@ import type { DType } from '../../ir/types.ts'
 import type { PlainOp } from './encoder/opcodes.ts'
 import { reuse, type Place, type Push } from './scalars.ts'
 
-/** Bytes of an element that fills one of four lanes. A bool is a mask in its lane: 0 or −1. */
-const FOUR_LANES = new Set<DType>(['f32', 'i32', 'u32', 'bool'])
+/** Types of which four fill a vector. A bool is a mask in its lane, 0 or −1; an f16 or bf16 is its bits. */
+const FOUR_LANES = new Set<DType>(['f32', 'i32', 'u32', 'bool', 'f16', 'bf16'])
 
 const FLOAT: { readonly [op: string]: PlainOp } = {
   add: 'f32x4.add', sub: 'f32x4.sub', mul: 'f32x4.mul', div: 'f32x4.div', max: 'f32x4.max', min: 'f32x4.min', sqrt: 'f32x4.sqrt',

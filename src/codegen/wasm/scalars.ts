@@ -1,6 +1,7 @@
 import { InternalError } from '../../ir/errors.ts'
+import { halfBits, isHalf } from '../../ir/half.ts'
 import type { ScalarOp } from '../../ir/scalar.ts'
-import { DTYPES, type DType } from '../../ir/types.ts'
+import type { DType } from '../../ir/types.ts'
 import type { Code, Imported, Local, ValueType } from './encoder/assembler.ts'
 import type { MemoryOp, PlainOp } from './encoder/opcodes.ts'
 import { isHost, type HostName } from './host.ts'
@@ -15,36 +16,36 @@ export interface Place {
   host(name: HostName): Imported
 }
 
-/** Type of a single value in a local. A bool is an i32 that is 0 or 1. */
+/** Type of a single value in a local. A bool is an i32 that is 0 or 1; f16 and bf16 are their bits, in an i32. */
 export function valueType(dtype: DType): 'f32' | 'f64' | 'i32' {
-  return dtype === 'f64' ? 'f64' : DTYPES[dtype].kind === 'float' ? 'f32' : 'i32'
+  return dtype === 'f64' || dtype === 'f32' ? dtype : 'i32'
 }
 
-const LOAD: { readonly [D in DType]?: MemoryOp } = {
+const LOAD: { readonly [D in DType]: MemoryOp } = {
   f32: 'f32.load',
   f64: 'f64.load',
   i32: 'i32.load',
   u32: 'i32.load',
   bool: 'i32.load8_u',
+  f16: 'i32.load16_u',
+  bf16: 'i32.load16_u',
 }
-const STORE: { readonly [D in DType]?: MemoryOp } = {
+const STORE: { readonly [D in DType]: MemoryOp } = {
   f32: 'f32.store',
   f64: 'f64.store',
   i32: 'i32.store',
   u32: 'i32.store',
   bool: 'i32.store8',
+  f16: 'i32.store16',
+  bf16: 'i32.store16',
 }
 
-/** The instruction that reads or writes one element. f16 and bf16 are refused before anything is emitted. */
-export function memoryOp(table: 'load' | 'store', dtype: DType): MemoryOp {
-  const op = (table === 'load' ? LOAD : STORE)[dtype]
-  if (!op) throw new InternalError('wasm emitter', `${dtype} has no ${table}`)
-  return op
-}
+/** The instruction that reads or writes one element. */
+export const memoryOp = (table: 'load' | 'store', dtype: DType): MemoryOp => (table === 'load' ? LOAD : STORE)[dtype]
 
 /** The literal on the stack. */
 export function constant(code: Code, value: number, dtype: DType): void {
-  code[valueType(dtype)](value)
+  code[valueType(dtype)](isHalf(dtype) ? halfBits(value, dtype) : value)
 }
 
 /** The operand's pusher if it is needed more than once: computed once, kept in a local. */
@@ -233,7 +234,7 @@ export function castScalar(code: Code, from: DType, to: DType, push: Push): void
   else if (a !== b) code.op(b === 'f64' ? 'f64.promote_f32' : 'f32.demote_f64')
 }
 
-/** Same bits as another dtype of 4 bytes. */
+/** Same bits as another dtype of 4 bytes; an i32 of 16 bits as a half and back. */
 export function bitcastScalar(code: Code, from: DType, to: DType, push: Push): void {
   const [a, b] = [valueType(from), valueType(to)]
   push()

@@ -1,11 +1,10 @@
 import type { Affine } from '../../ir/affine.ts'
 import { inOrder, type Expr } from '../../ir/expression.ts'
-import { sizeOf } from '../../ir/types.ts'
+import { isHalf } from '../../ir/half.ts'
+import { sizeOf, type DType } from '../../ir/types.ts'
 import type { Nest } from '../nest.ts'
-import { isContraction } from '../order.ts'
+import { isContraction, operandLoad, type Load } from '../order.ts'
 import { tilesOf } from './tiles.ts'
-
-type Load = Extract<Expr, { kind: 'load' }>
 
 /**
  * How the vector operand comes into registers: `direct` as it lies, four elements at a time; `packed` into a panel of
@@ -18,6 +17,8 @@ export interface Tiling {
   /** The operand that is loaded in vectors along `column`, and the one that is spread from single elements. */
   readonly vector: Load
   readonly single: Load
+  /** What is multiplied: the loads themselves, or what widens them from f16 or bf16. */
+  readonly factors: ReadonlyMap<Load, Expr>
   readonly column: number
   /** −1: there is no axis along which only `single` moves. */
   readonly row: number
@@ -41,6 +42,8 @@ const GATHER = 4
 /** Transposed in registers, a vector is met by single elements that are spread anew; a first row of them is almost hidden. */
 const FIRST_ROW = 0.5
 const NEXT_ROW = 2
+/** Further cycles to widen one element or one vector of these: a shift, or what approximate/half.ts does. */
+const WIDEN: { readonly [D in DType]?: number } = { bf16: 1, f16: 6 }
 /** Bytes of a panel that stays in the first-level cache, with room for others. */
 const PANEL = 26_000
 /** Further cycles to write one vector into a panel, and to read it back, by whether the panel is larger than that. */
@@ -62,7 +65,8 @@ export function chooseTiling(nest: Nest, mayLane: (axis: number) => boolean): Ti
   const { value, stores, reduced, free } = nest
   if (!value || !isContraction(nest) || value.dtype !== 'f32') return null
   if (reduced.includes(0) || stores.some((s) => s.accumulate)) return null
-  const [a, b] = value.args as readonly [Load, Load]
+  const [a, b] = value.args.map((e) => operandLoad(e)!)
+  const factors = new Map([a, b].map((load, i) => [load, value.args[i]!] as const))
   const axes = [...free.keys()].filter((i) => free[i] > 1)
   let best: { tiling: Tiling; cost: number } | null = null
   for (const [vector, single] of [[b, a], [a, b]]) {
@@ -72,7 +76,8 @@ export function chooseTiling(nest: Nest, mayLane: (axis: number) => boolean): Ti
     for (const column of only(vector, single).toReversed()) {
       if (!mayLane(column)) continue
       for (const row of rowAxes.length ? rowAxes : [-1]) {
-        for (const tiling of candidates(nest, vector, single, column, row)) {
+        for (const candidate of candidates(nest, vector, single, column, row)) {
+          const tiling = { ...candidate, factors }
           const cost = cyclesOf(nest, tiling)
           if (!best || cost < best.cost) best = { tiling, cost }
         }
@@ -82,10 +87,11 @@ export function chooseTiling(nest: Nest, mayLane: (axis: number) => boolean): Ti
   return best && best.tiling
 }
 
-function candidates(nest: Nest, vector: Load, single: Load, column: number, row: number): Tiling[] {
-  const apart: Feed = runsAlongTerms(nest, vector) ? 'turned' : 'strided'
+function candidates(nest: Nest, vector: Load, single: Load, column: number, row: number): Omit<Tiling, 'factors'>[] {
+  // Only vectors of f32 are transposed.
+  const apart: Feed = runsAlongTerms(nest, vector) && !isHalf(vector.dtype) ? 'turned' : 'strided'
   const feeds: Feed[] = vector.index.coefficients[column] === 1 ? ['direct', 'packed'] : [apart, 'packed']
-  const list: Tiling[] = []
+  const list: Omit<Tiling, 'factors'>[] = []
   for (const rows of row < 0 ? [1] : [4, 3, 2, 1]) {
     for (const vectors of [2, 1, 3, 4, 8]) {
       if (rows * vectors > ACCUMULATORS) continue
@@ -109,9 +115,11 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
   const times = outer.reduce((n, i) => n * free[i], 1)
   const repacks = outer.reduce((n, i) => n * (coefficients[i] ? free[i] : 1), 1)
   const alike = coefficients[t.column] === 1
-  const get = alike ? LOAD : runsAlongTerms(nest, t.vector) ? TURN : GATHER
+  const turns = runsAlongTerms(nest, t.vector) && !isHalf(t.vector.dtype)
+  const get = alike ? LOAD : turns ? TURN : GATHER
   const far = (e: Load): number => (runsAlongTerms(nest, e) || fits(nest, e) ? 0 : MISS)
   const miss = alike ? far(t.vector) : 0
+  const [widenVector, widenSingle] = [t.vector, t.single].map((x) => WIDEN[x.dtype] ?? 0)
   const write = epilogue(nest, t.column)
   let cost = 0
   for (const column of tilesOf(free[t.column], t.vectors, 4)) {
@@ -122,13 +130,14 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
       // One multiplication and one addition a cycle. Loads hide behind them, almost; shuffles and gathers do not.
       const turned = w * (FIRST_ROW + NEXT_ROW * (r - 1))
       const feed = { direct: miss, packed: beyond ? READ_FAR * w : 0, turned, strided: w * GATHER }[t.feed]
-      const term = Math.max(r * w, LATENCY) + feed + far(t.single) + 0.1 * (r + w)
+      const widen = r * widenSingle + (t.feed === 'packed' ? 0 : w * widenVector)
+      const term = Math.max(r * w, LATENCY) + feed + widen + far(t.single) + 0.1 * (r + w)
       cost += times * column.count * row.count * (PER_TILE + terms * term + write * r * w)
       cost += CODE * (r * w + 1) + LOAD_CODE * (r + w) + (t.feed === 'turned' ? TURN_CODE * w : 0)
     }
     if (t.feed === 'packed') {
       const put = beyond ? WRITE_FAR : WRITE
-      cost += repacks * column.count * (PER_TILE + terms * ((get + put) * w + miss)) + CODE * w
+      cost += repacks * column.count * (PER_TILE + terms * ((get + put + widenVector) * w + miss)) + CODE * w
     }
   }
   return cost

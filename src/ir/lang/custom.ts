@@ -11,7 +11,7 @@ import type { Tensor } from './tensor.ts'
  * A value with an adjoint of its own. `forward` makes the value y from the arguments; `adjoint` gives, from y, the same
  * arguments and the cotangent of y, one cotangent for each argument, of its type (null: zero). Both are built once, here;
  * the adjoint may be differentiated again. Whatever `forward` needs must be an argument; an adjoint may read anything.
- * Integers take part as arguments and have no cotangent. Forward mode cannot pass: it is refused when compiled.
+ * Integers take part as arguments and have no cotangent. Forward mode cannot pass: jvp and hvp refuse (grad/forward).
  *
  *     const clipped = custom([x], ([x]) => x, ([x], y, ct) => [minimum(maximum(ct, -1), 1)])
  *

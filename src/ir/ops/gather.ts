@@ -3,7 +3,7 @@ import type { Attrs, Node } from '../graph.ts'
 import { apply } from '../lang/tensor.ts'
 import type { OpDef } from '../op.ts'
 import { sameShape, sizeOf, type Shape } from '../types.ts'
-import { linear, through } from './rules.ts'
+import { inArithmetic, linear, through } from './rules.ts'
 import { shapeOfWindows, windowMap } from './windows.ts'
 
 /** Shape of x[..., index, ...]; checks axis and index. */
@@ -22,7 +22,8 @@ export const INDEXED: readonly OpDef[] = [
     name: 'gather', arity: 2, attrs: ['axis'], cost: 2,
     infer: (operands, attrs) => ({ dtype: operands[0].dtype, shape: gathered('gather', operands, attrs) }),
     tangent: (_, [dx], [, index], { attrs }) => through(dx, (d) => apply('gather', [d, index], attrs)),
-    transpose: (b, ct, { operands: [x, index], attrs }, at) => (at === 0 ? apply('scatterAdd', [b.zeros(x), index, ct], attrs) : null),
+    transpose: (b, ct, { operands: [x, index], attrs }, at) =>
+      at === 0 ? inArithmetic([b.zeros(x), ct], (zeros, c) => apply('scatterAdd', [zeros, index, c], attrs)) : null,
     lowering: { kind: 'gather' },
   },
   {

@@ -39,7 +39,7 @@ export const UNARY: readonly OpDef[] = [
   unary('sigmoid', FLOATS, 16, (k, x) => k.sigmoid(x), slope((_, y) => mul(y, sub(1, y)))), // y·(1 − y)
   unary('erf', FLOATS, 20, (k, x) => k.erf(x), slope((x) => mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI)))), // 2/√π·e^(−x²)
   unary('not', LOGICAL, 1, (k, x) => k.not(x), NONE),
-  unary('stopGradient', [...COMPARABLE], 0, (_, x) => x, { derivative: 'stopped' }),
+  unary('stopGradient', [...COMPARABLE, 'f16', 'bf16'], 0, (_, x) => x, { derivative: 'stopped' }),
 ]
 
 const destination = (op: string, x: Node, to: unknown): DType => {

@@ -6,7 +6,7 @@ import { sum } from '../lang/reduce.ts'
 import { apply } from '../lang/tensor.ts'
 import type { Maybe, OpDef } from '../op.ts'
 import { sameShape, sizeOf, type Shape } from '../types.ts'
-import { linear } from './rules.ts'
+import { inArithmetic, linear } from './rules.ts'
 import { shapeOfWindows, windowMap } from './windows.ts'
 
 const list = (attrs: Attrs, name: string): readonly number[] => attrs[name] as readonly number[]
@@ -71,7 +71,7 @@ export const VIEWS: readonly OpDef[] = [
     },
     ...linear((_, ct, { operands: [x] }) => {
       const stretched = x.shape.flatMap((d, i) => (d === ct.shape[i] ? [] : [i]))
-      return sum(ct, { axis: stretched, keepdims: true })
+      return inArithmetic([ct], (c) => sum(c, { axis: stretched, keepdims: true }))
     }),
     lowering: affine((n) => n.operands[0].shape.map((d, i) => (d === 1 ? constant(0, n.shape.length) : form(i, n.shape.length)))),
   },
@@ -154,7 +154,7 @@ export const VIEWS: readonly OpDef[] = [
   {
     name: 'window', arity: 1, attrs: ['axes', 'size', 'stride', 'dilation'], cost: 0,
     infer: ([x], attrs) => ({ dtype: x.dtype, shape: shapeOfWindows('window', x.shape, attrs, [x]) }),
-    ...linear((_, ct, { operands: [x], attrs }) => apply('overlapAdd', [ct], { ...attrs, shape: x.shape })),
+    ...linear((_, ct, { operands: [x], attrs }) => inArithmetic([ct], (c) => apply('overlapAdd', [c], { ...attrs, shape: x.shape }))),
     lowering: affine((n) => windowMap(n.operands[0].shape.length, n.attrs)),
   },
 ]

@@ -4,7 +4,7 @@ import type { Node } from '../../ir/graph.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { isFloat, sameType, showType } from '../../ir/types.ts'
 import { tangentsOf } from './linearise.ts'
-import { checkDependence, checkDifferentiable, checkLoss, checkTogether, dependences } from './path.ts'
+import { checkDependence, checkDifferentiable, checkForward, checkLoss, checkTogether, dependences } from './path.ts'
 import { transposed, type Pull } from './transpose.ts'
 
 /**
@@ -53,7 +53,8 @@ export function vjp(
 /**
  * Forward mode: for each result, Σ over values of ∂result/∂value·tangent, of the result's type; null where it is zero
  * for every input, and for integer results. Tangents have the types of the values; null is zero.
- * Errors: grad/dtype, shape/mismatch, dtype/mismatch, build/foreign.
+ * Errors: grad/dtype, grad/forward (a value with a custom adjoint is in the way), shape/mismatch, dtype/mismatch,
+ * build/foreign.
  */
 export function jvp(
   results: readonly Node[],
@@ -69,7 +70,9 @@ export function jvp(
     const d = tangents[i]
     if (d) seeds.set(node, d)
   })
-  return tangentsOf(stabilised(results, wrt, options), seeds)
+  const pushed = tangentsOf(stabilised(results, wrt, options), seeds)
+  checkForward(pushed)
+  return pushed
 }
 
 /**

@@ -1,6 +1,7 @@
 import { checkTensors } from '../../ir/arguments.ts'
 import { GradcError, parties, showNode } from '../../ir/errors.ts'
-import { topological, type Node } from '../../ir/graph.ts'
+import { topological, type Graph, type Node } from '../../ir/graph.ts'
+import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { isFloat } from '../../ir/types.ts'
 import { operandsFirst } from './walk.ts'
@@ -86,6 +87,29 @@ export function checkDifferentiable(values: readonly Node[]): void {
       hint: 'only f32 and f64 values are differentiable; leave this one out',
     })
   }
+}
+
+/** Throws grad/forward for tangents that cannot be computed: of a custom value nothing is known but its adjoint. */
+export function checkForward(tangents: readonly Maybe[]): void {
+  const seen = new Set<Graph>()
+  const inGraph = (roots: readonly Node[]): Node | null => {
+    for (const node of topological(roots)) {
+      if (opNamed(node.op).lowering.kind === 'opaque') return node
+      for (const region of node.regions) {
+        if (seen.has(region)) continue
+        seen.add(region)
+        const found = inGraph(region.results.map((r) => r.node))
+        if (found) return found
+      }
+    }
+    return null
+  }
+  const opaque = inGraph(tangents.filter((d) => d !== null))
+  if (!opaque) return
+  throw new GradcError('grad/forward', 'forward mode cannot pass a custom value: only its adjoint is known', {
+    parties: [{ label: 'x', node: opaque.operands[opaque.attrs.count as number] }],
+    hint: 'ask in reverse: grad or vjp, also of a gradient; or write the value without custom',
+  })
 }
 
 /** Throws for a value that the loss depends on not at all, or only through barriers (grad/independent, grad/dtype). */

@@ -1,9 +1,9 @@
 import { Builder } from '../../ir/builder.ts'
 import { topological, type Graph, type Named, type Node } from '../../ir/graph.ts'
-import { add } from '../../ir/lang/index.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { scanAttrs, scanSpec } from '../../ir/ops/region.ts'
+import { plus } from '../../ir/ops/rules.ts'
 import { below, transplant } from '../../ir/transplant.ts'
 import { labelsOf, specOf } from '../../ir/spec.ts'
 import { placeholder } from './scan.ts'
@@ -50,7 +50,7 @@ export function transposeScan({ node, cotangents, linear }: LoopCotangents, tran
   const factors = [...new Set([...products.values()].flatMap((p) => p.operands.filter((o) => scannedInput(o) < 0)))]
   const roots = [
     ...carries.map((i) => arrived.get(i) ?? body.builder.zeros(body.inputs[i].node)),
-    ...carried.map((at) => add(sums.get(at)!, arrived.get(at)!)),
+    ...carried.map((at) => plus(sums.get(at)!, arrived.get(at)!)!),
     ...stacked.map((at) => arrived.get(at)!),
     ...factors,
   ]
