@@ -26,6 +26,11 @@ export interface CompileOptions {
   readonly seed?: number
   /** Most bytes that the arena may take: a number, or text such as '512 KiB'; default 'none'. */
   readonly memoryBudget?: Budget
+  /**
+   * `strict` (default): the same bits on every engine and target. `relaxed`: WebAssembly may multiply and add in one rounding where
+   * the engine can (decided when it is loaded), which is faster and about as exact, but not the same everywhere.
+   */
+  readonly arithmetic?: 'strict' | 'relaxed'
   /** Allows rules that may change the last bits, or results at ±0, infinities and NaN; default false. */
   readonly fastMath?: boolean
   /** Checks every graph between passes; default false (tests turn it on). */
@@ -35,7 +40,7 @@ export interface CompileOptions {
 }
 
 const MAX_BYTES = 2 ** 32
-const OPTIONS = ['target', 'name', 'seed', 'memoryBudget', 'fastMath', 'verify', 'printAfter']
+const OPTIONS = ['target', 'name', 'seed', 'memoryBudget', 'arithmetic', 'fastMath', 'verify', 'printAfter']
 const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'then', 'init'])
 
 /**
@@ -73,7 +78,8 @@ export function compile<const F extends Functions>(functions: F, options: Compil
       hint: 'take smaller shapes: program memory is states, constants and the largest arena',
     })
   }
-  const compiled: Compiled = { manifest, code, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began }
+  const relaxed = options.arithmetic === 'relaxed'
+  const compiled: Compiled = { manifest, code, relaxed, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began }
   return new Program<F>(compiled)
 }
 
@@ -99,6 +105,9 @@ function check(functions: Functions, options: CompileOptions): CompileOptions {
   }
   if (options.target !== undefined && options.target !== 'wasm' && options.target !== 'js') {
     throw new GradcError('option/invalid', `target ${showValue(options.target)} is not known`, { hint: "target: 'wasm' or 'js'" })
+  }
+  if (options.arithmetic !== undefined && options.arithmetic !== 'strict' && options.arithmetic !== 'relaxed') {
+    throw new GradcError('option/invalid', `arithmetic ${showValue(options.arithmetic)} is not known`, { hint: "arithmetic: 'strict' or 'relaxed'" })
   }
   if (options.seed !== undefined && !(Number.isSafeInteger(options.seed) && options.seed >= 0)) {
     throw new GradcError('option/invalid', `seed ${showValue(options.seed)} is not a non-negative integer`, { hint: 'seed: 0' })

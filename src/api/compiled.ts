@@ -12,6 +12,8 @@ export type Functions = { readonly [name: string]: Declared }
 export interface Compiled {
   readonly manifest: Manifest
   readonly code: { readonly bytes: Uint8Array<ArrayBuffer>; readonly imports: readonly string[] } | { readonly js: string }
+  /** WebAssembly may take relaxed multiply-adds when it is loaded. */
+  readonly relaxed: boolean
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
   readonly plans: readonly Plan[]
   readonly lowered: LoweredProgram

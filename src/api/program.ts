@@ -9,6 +9,7 @@ import { numberAt } from '../ir/half.ts'
 import type { Manifest, Slot } from '../ir/manifest.ts'
 import type { ArrayOf, DType, TypedArray } from '../ir/types.ts'
 import { boot, type Running } from '../runtime/boot.ts'
+import { relax } from '../runtime/relax.ts'
 import { hostText, instantiate } from '../runtime/load.ts'
 import { explain } from './explain.ts'
 import type { Results, Specs } from './fn.ts'
@@ -70,8 +71,8 @@ export class Program<F extends Functions = Functions> {
   }
 
   async #start(): Promise<{ memory: ArrayBuffer; entries: (() => void)[] }> {
-    const { code, constants, manifest } = this.compiled
-    if ('bytes' in code) return instantiate(code.bytes, code.imports)
+    const { code, constants, manifest, relaxed } = this.compiled
+    if ('bytes' in code) return instantiate(code.bytes, code.imports, relaxed)
     // The text becomes a module by import, as an app would do it: nothing is evaluated from a string.
     const url = `data:text/javascript;charset=utf-8,${encodeURIComponent(`export const kernels = ${code.js}`)}`
     const { kernels } = (await import(/* @vite-ignore */ url)) as { kernels: (memory: ArrayBuffer) => (() => void)[] }
@@ -82,8 +83,8 @@ export class Program<F extends Functions = Functions> {
 
   /** The module's files as text; {@link write} puts them into a folder. */
   emit(): Emitted {
-    const { manifest, code, constants } = this.compiled
-    const body = 'bytes' in code ? { wasm: code.bytes, imports: code.imports.map((name) => ({ name, text: hostText(name) })) } : code
+    const { manifest, code, constants, relaxed } = this.compiled
+    const body = 'bytes' in code ? { wasm: code.bytes, imports: code.imports.map((name) => ({ name, text: hostText(name) })), relax: relaxed ? relax.toString() : null } : code
     return {
       js: emitModule({ manifest, boot: boot.toString(), code: body, constants }),
       dts: emitDeclarations(manifest),

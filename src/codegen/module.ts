@@ -11,8 +11,11 @@ export interface ModuleParts {
   readonly manifest: Manifest
   /** Text of a function expression `(manifest, code, fail) => model`: the runtime. */
   readonly boot: string
-  /** Compiled code: WebAssembly with the host functions it imports (name and text), or the text of `kernels(memory)`. */
-  readonly code: { readonly wasm: Uint8Array; readonly imports: readonly { name: string; text: string }[] } | { readonly js: string }
+  /** Compiled code: WebAssembly with the host functions it imports (name and text) and what
+   * relaxes it when it is loaded (null: nothing does), or the text of `kernels(memory)`. */
+  readonly code:
+    | { readonly wasm: Uint8Array; readonly imports: readonly { name: string; text: string }[]; readonly relax: string | null }
+    | { readonly js: string }
   /** For the JavaScript target; WebAssembly carries them as data segments. */
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
 }
@@ -32,11 +35,12 @@ export function emitModule({ manifest, boot, code, constants }: ModuleParts): st
   if ('wasm' in code) {
     // Hexadecimal, not base64: gzip sees the repeats of the code, and the module is a sixth smaller on the wire.
     lines.push(`const wasm = '${hex(code.wasm)}'`)
+    if (code.relax !== null) lines.push(`const relax = ${withoutComments(code.relax)}`)
     const host = code.imports.map(({ name, text }) => `${name}: ${text}`).join(', ')
     lines.push(
       'async function start() {',
       '  const bytes = Uint8Array.from(wasm.match(/../g), (h) => parseInt(h, 16))',
-      `  const { instance: { exports } } = await WebAssembly.instantiate(bytes, { m: { ${host} } })`,
+      `  const { instance: { exports } } = await WebAssembly.instantiate(${code.relax === null ? 'bytes' : 'relax(bytes)'}, { m: { ${host} } })`,
       `  return { memory: exports.memory.buffer, entries: [${entries(manifest, (i) => `exports.f${i}`)}] }`,
       '}',
     )

@@ -1,3 +1,5 @@
+import { relax } from './relax.ts'
+
 /** Functions of the host that emitted code may import: what WebAssembly has no instruction for, in doubles. */
 const HOST: Readonly<Record<string, (x: number, y: number) => number>> = {
   exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sin: Math.sin, cos: Math.cos, tanh: Math.tanh,
@@ -11,8 +13,9 @@ export const hostText = (name: string): string => (Object.hasOwn(Math, name) ? `
 export async function instantiate(
   wasm: Uint8Array<ArrayBuffer>,
   imports: readonly string[],
+  relaxed = false,
 ): Promise<{ memory: ArrayBuffer; entries: (() => void)[] }> {
-  const { instance } = await WebAssembly.instantiate(wasm, { m: Object.fromEntries(imports.map((n) => [n, HOST[n]])) })
+  const { instance } = await WebAssembly.instantiate(relaxed ? relax(wasm) : wasm, { m: Object.fromEntries(imports.map((n) => [n, HOST[n]])) })
   const entries: (() => void)[] = []
   for (let i = 0; `f${i}` in instance.exports; i++) entries.push(instance.exports[`f${i}`] as () => void)
   return { memory: (instance.exports.memory as WebAssembly.Memory).buffer, entries }

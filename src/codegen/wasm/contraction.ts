@@ -223,9 +223,8 @@ class Contraction {
         push()
         code.set(b)
         rows.points.forEach((r, i) => {
-          code.get(accumulators[i][j])
           this.#spreadSingle(ev.point(new Map([[row, r.by], [last, k]])))
-          code.get(b).op('f32x4.mul', 'f32x4.add').set(accumulators[i][j])
+          code.get(b).op('f32x4.mul').get(accumulators[i][j]).op('f32x4.add').set(accumulators[i][j])
         })
       })
     })
@@ -247,7 +246,8 @@ class Contraction {
       if (!this.#panel) return kept(() => this.#loadVector(p))
       return kept(() => loadLanes(ev, 'f32', this.#at(this.#panel!, p, 16 * j), 4, 4))
     }
-    const step = (acc: Local, a: Local, b: Local): void => void code.get(acc).get(a).get(b).op('f32x4.mul', 'f32x4.add').set(acc)
+    // In this order a product and its addition can become one relaxed multiply-add (runtime/relax.ts).
+    const step = (acc: Local, a: Local, b: Local): void => void code.get(a).get(b).op('f32x4.mul').get(acc).op('f32x4.add').set(acc)
     // The smaller side stays in registers, the other one streams through.
     if (rows.points.length <= this.#columns.points.length) {
       const a = rows.points.map((_, i) => loadRow(i))
