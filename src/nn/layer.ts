@@ -4,14 +4,17 @@ import type { Tensor } from '../ir/lang/tensor.ts'
 import type { DType } from '../ir/types.ts'
 import { adopt, checkKey, Parameter } from './parameter.ts'
 
+/** Element type of what a layer gives: that of x, and f32 for integers, which are looked up (an embedding). */
+export type Activation<D extends DType> = D extends 'i32' | 'u32' | 'bool' ? 'f32' : D
+
 /** A function of one tensor with parameters. Plain functions serve as layers too, without parameters. */
 export interface Layer {
-  <D extends DType>(x: Tensor<D>): Tensor<D>
+  <D extends DType>(x: Tensor<D>): Tensor<Activation<D>>
   /**
    * The same function, in evaluation: dropout passes everything, batch norm takes its running statistics. The same
    * parameters, so a program trains with `net(x)` and predicts with `net.evaluation(x)` over one state.
    */
-  evaluation<D extends DType>(x: Tensor<D>): Tensor<D>
+  evaluation<D extends DType>(x: Tensor<D>): Tensor<Activation<D>>
   /** Its parameters and those of its children, each once, in order of declaration. */
   readonly parameters: readonly Parameter[]
 }
@@ -60,7 +63,7 @@ export function model<C extends Readonly<Record<string, Child>>>(
  * stands in several places, or in another model already, is shared and keeps its first name.
  * Errors: option/invalid.
  */
-export function sequential(...layers: readonly (Layer | ((x: Tensor) => Tensor))[]): Layer {
+export function sequential(...layers: readonly ((x: Tensor) => Tensor)[]): Layer {
   return layerOf(layers.map((layer, i) => [String(i), layer]), (x) => inOrder(layers, x))
 }
 
@@ -76,16 +79,16 @@ export function layerOf(children: readonly (readonly [string, Child])[], forward
     })
   }
   const parameters = new Set(children.flatMap(([, child]) => parametersOf(child)))
-  const apply = <D extends DType>(x: Tensor<D>): Tensor<D> => {
+  const apply = <D extends DType>(x: Tensor<D>): Tensor<Activation<D>> => {
     checkTensors('a layer', [x])
     const y = forward(x)
-    if (isTensor(y)) return y as Tensor<D>
+    if (isTensor(y)) return y as Tensor<Activation<D>>
     throw new GradcError('operand/invalid', `a layer gave ${showValue(y)}, which is no tensor`, {
       parties: [{ label: 'x', node: x }],
       hint: 'its function must return a tensor',
     })
   }
-  const evaluation = <D extends DType>(x: Tensor<D>): Tensor<D> => {
+  const evaluation = <D extends DType>(x: Tensor<D>): Tensor<Activation<D>> => {
     checkTensors('a layer', [x])
     return x.builder.evaluating(() => apply(x))
   }

@@ -59,7 +59,7 @@ export const LEAVES: readonly OpDef[] = [
 /** Philox 4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). */
 export const RANDOM: readonly OpDef[] = [
   {
-    name: 'randomBits', arity: 2, attrs: ['shape'], ...NONE, cost: 60,
+    name: 'randomBits', arity: 2, attrs: ['shape'], ...NONE,
     infer: ([key, stream], attrs) => {
       if (key.dtype !== 'u32' || stream.dtype !== 'u32') refuse('dtype/mismatch', 'randomBits takes a u32 key and a u32 stream', [key, stream])
       if (key.shape.length !== 1 || key.shape[0] !== 2 || stream.shape.length) {

@@ -86,7 +86,9 @@ function unlessMade(added: readonly Named[], updates: readonly Named[]): Named[]
 
 function checkOptimizer(optimizer: Optimizer): void {
   if (typeof optimizer?.name !== 'string' || typeof optimizer.update !== 'function') {
-    throw new GradcError('option/invalid', `${showValue(optimizer)} is no optimiser`, { hint: 'for example optim.adam({ lr: 1e-3 })' })
+    throw new GradcError('option/invalid', `${showValue(optimizer)} is no optimiser`, {
+      hint: 'for example optim.adam({ lr: 1e-3 })',
+    })
   }
   if (optimizer.partial) {
     throw new GradcError('option/invalid', `${JSON.stringify(optimizer.name)} changes gradients, but takes no step`, {
@@ -183,7 +185,8 @@ function changesOf(optimizer: Optimizer, entries: readonly Entry[], context: Tra
     const node = given[i]
     if (!isTensor(node) || !sameType(node, parameter)) {
       const what = isTensor(node) ? showType(node) : showValue(node)
-      throw broken(optimizer, `gave ${what} as the ${optimizer.replaces ? 'value' : 'delta'} of ${JSON.stringify(name)}`, parameter)
+      const role = optimizer.replaces ? 'value' : 'delta'
+      throw broken(optimizer, `gave ${what} as the ${role} of ${JSON.stringify(name)}`, parameter)
     }
     if (optimizer.replaces) return { delta: null, next: node === parameter ? null : node }
     return isStill(node) ? { delta: null, next: null } : { delta: node, next: add(parameter, node) }

@@ -25,7 +25,9 @@ export function checkMonitors(monitors: unknown): asserts monitors is readonly M
   checkList('minimize', 'monitor', monitors)
   for (const m of monitors as readonly unknown[]) {
     if (MONITORS.includes(m as Monitor)) continue
-    throw new GradcError('option/invalid', `minimize cannot monitor ${showValue(m)}`, { hint: `monitors are ${MONITORS.join(', ')}` })
+    throw new GradcError('option/invalid', `minimize cannot monitor ${showValue(m)}`, {
+      hint: `monitors are ${MONITORS.join(', ')}`,
+    })
   }
 }
 
@@ -34,10 +36,13 @@ export function checkMonitors(monitors: unknown): asserts monitors is readonly M
  * `gradientNorm` = ‖all gradients‖₂ and `gradientNorm:<parameter>`, before any clipping, with a loss scale divided out;
  * `updateRatio:<parameter>` = ‖new − old‖₂ / max(‖old‖₂, 1e-12).
  */
-export function monitored(monitors: readonly Monitor[], entries: readonly Entry[], changes: readonly Change[], seed: Node | null): Named[] {
+export function monitored(
+  monitors: readonly Monitor[], entries: readonly Entry[], changes: readonly Change[], seed: Node | null,
+): Named[] {
   const results: Named[] = []
   if (monitors.includes('gradientNorm')) {
-    const squares = entries.map((e) => squareSum(seed ? mul(wide(e.gradient), cast(reciprocal(seed), wide(e.gradient).dtype)) : e.gradient))
+    const unscaled = (g: Node): Node => (seed ? mul(g, cast(reciprocal(seed), g.dtype)) : g)
+    const squares = entries.map((e) => squareSum(unscaled(wide(e.gradient))))
     const dtype = squares.some((s) => s.dtype === 'f64') ? 'f64' : 'f32'
     results.push({ name: 'gradientNorm', node: sqrt(squares.map((s) => cast(s, dtype)).reduce((a, b) => add(a, b))) })
     entries.forEach((e, i) => results.push({ name: `gradientNorm:${e.name}`, node: sqrt(squares[i]) }))

@@ -37,7 +37,8 @@ export class OptimizerState {
       get step(): Node {
         return count()
       },
-      slot: (entry, kind, type = entry.parameter, init = startAtZero) => this.#declare(`${name}:${kind}:${entry.name}`, type, init),
+      slot: (entry, kind, type = entry.parameter, init = startAtZero) =>
+        this.#declare(`${name}:${kind}:${entry.name}`, type, init),
       own: (kind, type, init = startAtZero) => this.#declare(`${name}:${kind}`, type, init),
       assign: (slot, next) => this.#assign(slot, next),
     }

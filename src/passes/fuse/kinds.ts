@@ -64,8 +64,9 @@ export function isElementwise(node: Node): boolean {
   return kind === 'pointwise' || kind === 'gather' || kind === 'random'
 }
 
-// Costs that no record can say by itself: a lookup is a dependent load, ten Philox rounds are about forty operations.
-const LEAST_COST: { readonly [kind: string]: number } = { gather: 2, random: 40 }
+// Costs that no record can say by itself. A lookup is a dependent load. Philox takes about ten operations a word, but counts as
+// few: a dropout mask is to be made again by the backward pass, not to wait for it in memory.
+const LEAST_COST: { readonly [kind: string]: number } = { gather: 2, random: 3 }
 
 /** f16 or bf16 made f32: the one thing that is computed of them. A contraction does it as it reads. */
 export const isWidening = (node: Node): boolean =>
