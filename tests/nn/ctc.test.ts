@@ -124,7 +124,7 @@ describe('ctc', () => {
     for (let i = 0; i < 2 * S; i++) paths += Math.log((T + S - i) / (i + 1))
     expect(Math.abs(loss / (1000 * T - paths) - 1)).toBeLessThan(1e-6)
     // In each step some class is said.
-    for (let t = 0; t < T; t++) expect(g.slice(5 * t, 5 * t + 5).reduce((p, q) => p + q)).toBeCloseTo(-1, 1)
+    for (let t = 0; t < T; t++) expect(g.slice(5 * t, 5 * t + 5).reduce((p, q) => p + q)).toBeCloseTo(-1, 4)
   })
 
   test('a net learns to spell', async () => {

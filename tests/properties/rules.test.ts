@@ -15,8 +15,32 @@ const TRIES = 400
 
 /** Left sides that random choices would not meet: what other rules make of a formula. */
 const EXAMPLES: { readonly [rule: string]: (instances: Instances) => Node } = {
+  'add-pads-2': (instances) => padsOf(instances, 2),
+  'add-pads-3': (instances) => padsOf(instances, 3),
+  'add-pads-4': (instances) => padsOf(instances, 4),
   'cross-entropy': (instances) => crossEntropyOf(instances, (y, log1, log0) => add(mul(y, log1), mul(sub(1, y), log0))),
   'cross-entropy-loss': (instances) => crossEntropyOf(instances, (y, log1, log0) => sub(mul(neg(y), log1), mul(sub(1, y), log0))),
+}
+
+/** The adjoints of neighbouring slices of one axis, in any order, perhaps not of the whole. */
+function padsOf(instances: Instances, count: number): Node {
+  const dtype = instances.pick(['f32', 'f64', 'i32'] as const)
+  const [axis, other] = [instances.int(2), 1 + instances.int(3)]
+  const sizes = Array.from({ length: count }, () => instances.int(4))
+  const [low, high] = [instances.int(2), instances.int(2)]
+  const whole = sizes.reduce((n, d) => n + d, 0)
+  const along = (n: number, rest: number): number[] => (axis === 0 ? [n, rest] : [rest, n])
+  const pads = sizes.map((size, i) => {
+    const before = low + sizes.slice(0, i).reduce((n, d) => n + d, 0)
+    const x = instances.input({ dtype, shape: along(size, other) })
+    const after = high + whole + low - before - size
+    return x.builder.make('pad', [x], { low: along(before, 0), high: along(after, 0), interior: [0, 0], value: 0 })
+  })
+  for (let i = pads.length - 1; i > 0; i--) {
+    const j = instances.int(i + 1)
+    ;[pads[i], pads[j]] = [pads[j], pads[i]]
+  }
+  return pads.reduce((x, y) => add(x, y))
 }
 
 function crossEntropyOf(instances: Instances, formula: (y: Node, log1: Node, log0: Node) => Node): Node {

@@ -92,19 +92,25 @@ function forward({ logProbs, targets, inputLengths, targetLengths }: Given, blan
   const skips = logicalAnd(greater(at, 1), logicalAnd(isLabel, notEqual(labels, moved(labels, 2, blank))))
   // Before the first step, the path stands in front of the first blank.
   const start = where(equal(at, 0), b.literal(0, { dtype: logProbs.dtype, shape: like.shape }), FAR)
-  const { carry } = scan({ path: start }, { said: emissions(logProbs, labels) }, ({ path }, { said }, step) => {
+  const { carry, out } = scan({ path: start }, { said: emissions(logProbs, labels) }, ({ path }, { said }, step) => {
     const skipped = where(skips, moved(path, 2, FAR), FAR)
     const next = add(logAddExp([path, moved(path, 1, FAR), skipped]), said)
     const runs = less(step, expandDims(inputLengths, 1))
-    return { carry: { path: where(runs, next, path) } }
+    // Kept near 0 in each step, so that many steps lose no digits.
+    const peak = where(runs, peakOf(next), 0)
+    return { carry: { path: where(runs, sub(next, peak), path) }, out: { peak } }
   }, { length: logProbs.shape[0], checkpoint: checkpoint ?? 'all' })
   // A path ends in the last label or the blank after it.
   const last = expandDims(mul(targetLengths, 2), 1)
   const ends = logicalOr(equal(at, last), equal(at, sub(last, 1)))
   const ended = where(ends, carry.path, FAR)
-  const peak = stopGradient(max(ended, { axis: 1, keepdims: true }))
-  return add(log(sum(exp(sub(ended, peak)), { axis: 1 })), reshape(peak, [n]))
+  const peak = peakOf(ended)
+  const likelihood = add(log(sum(exp(sub(ended, peak)), { axis: 1, keepdims: true })), add(peak, sum(out.peak, { axis: 0 })))
+  return reshape(likelihood, [n])
 }
+
+/** The largest of each row, as a constant: what is taken from one term is added to another. */
+const peakOf = (x: Tensor): Tensor => stopGradient(max(x, { axis: 1, keepdims: true }))
 
 /** blank, label, blank, label, …, blank: i32[N, 2S + 1]. */
 function withBlanks(targets: Ints, blank: number): Ints {

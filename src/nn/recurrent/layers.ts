@@ -7,7 +7,10 @@ import { stacked } from './stack.ts'
 
 /** A recurrent layer: `net(x)` runs from zeros and gives the outputs of the last layer, `net.run` takes and gives states. */
 export interface Recurrent<State, Run> extends Layer {
-  /** x and the states [layers · directions, B, hidden] before the first step (zeros if absent) to the outputs and the states after the last. */
+  /**
+   * x and the states [layers · directions, B, hidden] before the first step (zeros if absent) to the outputs and the states
+   * after the last. Inside a layer it follows the layer's mode, alone it trains: dropout between layers is on.
+   */
   run(x: Tensor, state?: State): Run
 }
 

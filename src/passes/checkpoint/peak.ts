@@ -37,7 +37,8 @@ export class Plan {
   constructor(facts: Facts, budget: number) {
     const { count, reads, bytes, out, maker, pinned } = facts
     this.facts = facts
-    this.budget = budget
+    // Whole and finite, so that all sums and differences stay exact.
+    this.budget = Math.max(0, Math.min(Math.floor(budget), Number.MAX_SAFE_INTEGER))
     this.#runs = Array.from({ length: count }, (_, t) => [t * count + t])
     this.#uses = Array.from(bytes, () => [])
     for (let t = 0; t < count; t++) {
@@ -45,7 +46,7 @@ export class Plan {
       this.#excess.push([])
       for (const w of reads[t]) this.#uses[w].push(t * count + t)
     }
-    this.#first = Float64Array.from(out, (b) => b - budget)
+    this.#first = Float64Array.from(out, (b) => b - this.budget)
     const delta = new Float64Array(count + 1)
     for (let w = 0; w < bytes.length; w++) {
       if (maker[w] < -1) continue

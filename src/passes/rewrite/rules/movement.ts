@@ -140,5 +140,36 @@ const reductions: readonly Rule[] = [
   rule('reduceMin-broadcast', p.reduceMin(p.broadcast(x)), ({ root }) => reduceOfBroadcast(root)),
 ]
 
-/** Views out of pointwise ops and reductions, and reductions of reductions. */
-export const movement: readonly Rule[] = [...outOfPointwise, ...reductions]
+// --- Sums of parts: what the adjoints of neighbouring slices add up to -------------------------------------------------
+
+const padded = (name: string): Pattern => as(name, p.pad(variable(`x${name}`)))
+const PARTS = ['a', 'b', 'c', 'd'] as const
+
+/** (pad a + pad b) + …: zeros elsewhere, so that every element is one part's; zeros of either sign are equal. */
+const sumOfPads = (count: number): Rule =>
+  rule(`add-pads-${count}`, PARTS.slice(1, count).reduce((sum, name) => p.add(sum, padded(name)), padded('a')),
+    (found) => joined(PARTS.slice(0, count).map((name) => found[name])), { keeps: 'values', once: PARTS.slice(0, count) })
+
+/** One concatenation of parts that lie side by side along one axis, padded with what is left; null for others. */
+function joined(pads: readonly Node[]): Node | null {
+  const [first] = pads
+  const axis = listOf(first, 'low').findIndex((low, a) => low + listOf(first, 'high')[a] > 0)
+  const others = (node: Node, attr: string): number[] => without(listOf(node, attr), [axis])
+  const plain = (node: Node): boolean =>
+    node.attrs.value === 0 && listOf(node, 'interior').every((n) => n === 0) &&
+    [...others(node, 'low'), ...others(node, 'high')].every((n) => n === 0)
+  if (axis < 0 || !pads.every(plain)) return null
+  const from = (node: Node): number => listOf(node, 'low')[axis]
+  const sorted = [...pads].sort((x, y) => from(x) - from(y))
+  const end = (node: Node): number => from(node) + node.operands[0].shape[axis]
+  if (sorted.some((node, i) => i > 0 && from(node) !== end(sorted[i - 1]))) return null
+  const parts = make('concat', sorted.map((node) => node.operands[0]), { axis })
+  const margin = (n: number): number[] => first.shape.map((_, a) => (a === axis ? n : 0))
+  const [low, high] = [from(sorted[0]), listOf(sorted[sorted.length - 1], 'high')[axis]]
+  return low + high === 0 ? parts : make('pad', [parts], { ...first.attrs, low: margin(low), high: margin(high) })
+}
+
+const sums: readonly Rule[] = [2, 3, 4].map(sumOfPads)
+
+/** Views out of pointwise ops and reductions, reductions of reductions, and parts side by side. */
+export const movement: readonly Rule[] = [...outOfPointwise, ...reductions, ...sums]

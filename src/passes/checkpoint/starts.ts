@@ -1,0 +1,54 @@
+import type { Facts } from './facts.ts'
+import { Plan, type Repeat } from './peak.ts'
+import { segmentRepeats } from './segments.ts'
+
+/** A plan from segments: its repeats and their peak. */
+export interface Start {
+  readonly repeats: readonly Repeat[]
+  readonly peakBytes: number
+}
+
+/** How many turns are tried besides the fullest position, where the graph does not say which task is the loss. */
+const TURNS = 12
+
+/** Plans from 2, 3, 4, 6, 8, ... segments, at the turn where they take least. */
+export function startsOf(facts: Facts): Start[] {
+  const root = Math.sqrt(facts.count)
+  const sizes = [2, 3]
+  while (sizes[sizes.length - 1] < 3 * root) sizes.push(2 * sizes[sizes.length - 2])
+  const turn = bestTurn(facts, Math.max(2, Math.round(root)))
+  return sizes.filter((k) => k <= turn).map((k) => startOf(facts, turn, k))
+}
+
+/** The plan of about sqrt(n) segments that takes least. */
+export function sqrtStart(facts: Facts): Start | null {
+  const root = Math.max(2, Math.round(Math.sqrt(facts.count)))
+  const turn = bestTurn(facts, root)
+  const sizes = new Set([0.35, 0.5, 0.7, 1, 1.4].map((x) => Math.round(x * root)).filter((k) => k > 1 && k <= turn))
+  return least([...sizes].map((k) => startOf(facts, turn, k)))
+}
+
+function bestTurn(facts: Facts, segments: number): number {
+  const turns = new Set([new Plan(facts, 0).peak().at])
+  for (let i = 1; i < TURNS; i++) turns.add(Math.floor((i * facts.count) / TURNS))
+  let best = 0
+  let bytes = Infinity
+  for (const turn of [...turns].sort((a, b) => a - b)) {
+    const { peakBytes } = startOf(facts, turn, segments)
+    if (peakBytes >= bytes) continue
+    bytes = peakBytes
+    best = turn
+  }
+  return best
+}
+
+function startOf(facts: Facts, turn: number, segments: number): Start {
+  const repeats = segmentRepeats(facts, turn, segments)
+  const plan = new Plan(facts, Infinity)
+  for (const { task, position } of repeats) plan.add(task, position)
+  return { repeats, peakBytes: plan.peak().bytes }
+}
+
+function least(starts: readonly Start[]): Start | null {
+  return starts.reduce<Start | null>((best, s) => (best && best.peakBytes <= s.peakBytes ? best : s), null)
+}
