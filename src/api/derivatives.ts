@@ -1,5 +1,5 @@
 import type { Node } from '../ir/graph.ts'
-import type { Tensor } from '../ir/lang/tensor.ts'
+import type { Scalar, Tensor } from '../ir/lang/tensor.ts'
 import type { Maybe } from '../ir/op.ts'
 import type { DType } from '../ir/types.ts'
 import * as engine from '../passes/differentiate/gradient.ts'
@@ -14,6 +14,7 @@ const STABLE = { stabilise: stabiliseNodes }
  * higher orders. Use it inside the body of `fn`.
  * Errors: grad/scalar, grad/dtype, grad/independent (also when stopGradient is in the way).
  */
+export function grad<D extends DType>(loss: Node, wrt: Scalar<D>): Scalar<D>
 export function grad<D extends DType>(loss: Node, wrt: Tensor<D>): Tensor<D>
 export function grad<D extends DType>(loss: Node, wrt: readonly Tensor<D>[]): Tensor<D>[]
 export function grad(loss: Node, wrt: Node | readonly Node[]): Node | Node[] {

@@ -1,12 +1,14 @@
 import { checkOptions, showValue } from '../ir/arguments.ts'
 import { Builder } from '../ir/builder.ts'
 import { GradcError } from '../ir/errors.ts'
-import type { Graph, Named, Node } from '../ir/graph.ts'
+import { rootsOf, topological, type Graph, type Named, type Node } from '../ir/graph.ts'
 import type { Scalar, Tensor } from '../ir/lang/tensor.ts'
 import type { DType } from '../ir/types.ts'
 import type { Optimizer } from '../ir/optimizer.ts'
 import { minimise } from '../passes/differentiate/minimise.ts'
+import type { Monitor } from '../passes/differentiate/monitor.ts'
 import { stabiliseNodes } from '../passes/simplify.ts'
+import { averagedGraph } from './averaged.ts'
 import type { Spec } from './spec.ts'
 
 /** Input types by name. */
@@ -42,14 +44,44 @@ export class Fn<I extends Specs = Specs, R extends Results = Results> implements
    * The same function as a training step: each call also updates the trainable states that the result `loss` depends on.
    * @param loss name of a scalar float result
    * @param optimizer what turns gradients into updates, such as `optim.adam({ lr: 1e-3 })`
-   * @param options `wrt`: names of the states to train; without it, all trainable ones that the loss depends on
-   * @throws GradcError grad/scalar, grad/dtype, grad/independent, state/unknown, state/duplicate, option/invalid
+   * @param options `wrt`: names of the states to train; without it, all trainable ones that the loss depends on.
+   *   `monitor`: further results that tell of the optimisation, see {@link Monitored}; none without it
+   * @throws GradcError grad/scalar, grad/dtype, grad/independent, state/unknown, state/duplicate, name/duplicate,
+   *   dtype/unsupported, option/invalid, parameter/unmatched
    */
-  minimize(loss: ScalarNames<R>, optimizer: Optimizer, options: { readonly wrt?: readonly string[] } = {}): Fn<I, R> {
-    checkOptions('minimize', options, ['wrt'])
-    return new Fn<I, R>(this.inputs, minimise(this.graph, { loss, optimizer, stabilise: stabiliseNodes, ...options }))
+  minimize<const M extends Monitor = never>(
+    loss: ScalarNames<R>, optimizer: Optimizer, options: MinimizeOptions<M> = {},
+  ): Fn<I, R & Monitored<M>> {
+    checkOptions('minimize', options, ['wrt', 'monitor'])
+    const step = minimise(this.graph, { loss, optimizer, stabilise: stabiliseNodes, ...options })
+    return new Fn<I, R & Monitored<M>>(this.inputs, step)
+  }
+
+  /**
+   * The same function, with the averages that `optim.ema` keeps in the training step `train` in place of the weights:
+   * `compile({ train, predict: predict.averaged(train) })`. States that have no average are read as they are.
+   * @throws GradcError state/unknown if `train` averages no state that this function reads, option/invalid
+   */
+  averaged(train: Declared): Fn<I, R> {
+    return new Fn<I, R>(this.inputs, averagedGraph(this.graph, train))
   }
 }
+
+/** Options of {@link Fn.minimize}. */
+export interface MinimizeOptions<M extends Monitor = never> {
+  readonly wrt?: readonly string[]
+  readonly monitor?: readonly M[]
+}
+
+/**
+ * Results that monitors add, numbers: `gradientNorm`, ‖all gradients‖₂, and `gradientNorm:<parameter>`, both before clipping and
+ * without loss scaling; `updateRatio:<parameter>`, ‖new − old‖₂ / max(‖old‖₂, 1e-12). The usual ratio of a healthy step is near
+ * 1e-3.
+ */
+export type Monitored<M extends Monitor> = ('gradientNorm' extends M
+  ? { readonly gradientNorm: Scalar<'f32'>; readonly [K: `gradientNorm:${string}`]: Scalar<'f32'> }
+  : unknown) &
+  ('updateRatio' extends M ? { readonly [K: `updateRatio:${string}`]: Scalar<'f32'> } : unknown)
 
 /**
  * Declares a function of static shapes. `body` runs once, here; what it builds is checked at once, and what it returns
@@ -73,12 +105,29 @@ export function fn<const I extends Specs, R extends Results>(inputs: I, body: (i
       Object.defineProperty(tensors, name, { value: builder.input(name, inputs[name]), enumerable: true })
     }
     const results = named(body(tensors as InputsOf<I>), builder)
-    return { name: 'fn', builder, inputs: builder.inputs, states: builder.states, results, updates: builder.updates }
+    const graph: Graph = { name: 'fn', builder, inputs: builder.inputs, states: builder.states, results, updates: builder.updates }
+    refuseStrays(graph)
+    return graph
   })
   return new Fn<I, R>(inputs, graph)
 }
 
 const EXAMPLE = 'fn({ x: f32(64, 784) }, ({ x }) => ({ y: ... }))'
+
+/** What a scan's body or a custom adjoint was given has no value anywhere else, nor has what was computed from it. */
+function refuseStrays(graph: Graph): void {
+  const declared = new Set(graph.inputs.map((i) => i.node))
+  const order = topological(rootsOf(graph))
+  const strays = new Set(order.filter((n) => n.op === 'input' && !declared.has(n)))
+  if (!strays.size) return
+  const [stray] = strays
+  const user = order.find((n) => n.operands.some((o) => strays.has(o))) ?? stray
+  const fromScan = String(stray.attrs.name).startsWith('\u0000scan')
+  throw new GradcError('build/foreign', `a value of ${fromScan ? 'the body of a scan' : 'the adjoint of a custom value'} is used outside of it`, {
+    parties: [{ label: 'x', node: user }],
+    hint: fromScan ? 'give it as an output of the step, out: { y }, and use what scan returns' : 'what the adjoint computes is only for the cotangents that it returns',
+  })
+}
 
 /** A plain object: a promise, a map or an array has no entries to take by name. */
 function isRecord(value: unknown): value is object {

@@ -42,6 +42,12 @@ function wayTo(value: unknown): string {
   return 'tensors are the inputs of the function, its parameters, and what is computed from them'
 }
 
+/** Throws option/invalid for what is no function. */
+export function checkFunction(whose: string, value: unknown, hint: string): void {
+  if (typeof value === 'function') return
+  throw new GradcError('option/invalid', `${whose} cannot be ${showValue(value)}: it is a function`, { hint })
+}
+
 /** Throws option/invalid unless `options` is a record of known names (a tensor or a bare value is none). */
 export function checkOptions(whose: string, options: unknown, known: readonly string[]): void {
   const hint = `its options are { ${known.join(', ')} }`

@@ -30,6 +30,8 @@ export interface TransformContext extends HyperContext {
    * an `init` it starts as zeros. The node is its value before the update.
    */
   slot(entry: Entry, kind: string, type?: TensorType, init?: Init): Node
+  /** Declares a state of the transform as a whole (a counter), or finds it again: `transform:kind`; else as {@link slot}. */
+  own(kind: string, type: TensorType, init?: Init): Node
   /** Sets the value that a slot has after the update; each slot once. */
   assign(slot: Node, next: Node): void
 }
@@ -43,9 +45,16 @@ export interface Transform {
   readonly name: string
   /** True for a transform that gives gradients, not deltas, and so cannot be the last one. */
   readonly partial?: boolean
+  /** True for an optimiser that gives new values of the parameters, not deltas (it rounds them itself). Stands outermost. */
+  readonly replaces?: boolean
+  /**
+   * A floating-point scalar that multiplies the loss before it is differentiated; `update` divides it out of the
+   * gradients. The context is the one that `update` gets.
+   */
+  seed?(context: TransformContext): Node
   /** For each entry, in order, what its gradient becomes; of the same type. */
   update(context: TransformContext, entries: readonly Entry[]): Node[]
 }
 
-/** A transform whose result is added to the parameters. */
+/** A transform whose result is added to the parameters; a literal zero leaves its parameter without an update. */
 export type Optimizer = Transform

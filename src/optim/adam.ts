@@ -1,8 +1,9 @@
 import { checkOptions } from '../ir/arguments.ts'
-import type { Node } from '../ir/graph.ts'
-import { add, cast, div, expm1, mul, neg, rsqrt, sqrt, square } from '../ir/lang/pointwise.ts'
-import type { Entry, Hyper, Optimizer, TransformContext } from '../ir/optimizer.ts'
-import { BELOW_ONE, checkName, checkOption, NON_NEGATIVE, POSITIVE, valueOf } from './hyper.ts'
+import { add, cast, div, mul, neg, rsqrt, sqrt, square } from '../ir/lang/pointwise.ts'
+import type { Hyper, Optimizer } from '../ir/optimizer.ts'
+import { correction, moving } from './average.ts'
+import { perEntry } from './entries.ts'
+import { BELOW_ONE, checkName, checkNumber, checkOption, NON_NEGATIVE, POSITIVE, valueOf } from './hyper.ts'
 
 /** Options of {@link adam}. */
 export interface AdamOptions {
@@ -51,19 +52,15 @@ function adamWith(kind: string, options: AdamOptions, weightDecay: Hyper): Optim
   const { lr = 1e-3, b1 = 0.9, b2 = 0.999, eps = 1e-8, name = kind } = options
   checkName(name)
   checkOption(kind, 'lr', lr, NON_NEGATIVE)
-  for (const [option, value, domain] of [['b1', b1, BELOW_ONE], ['b2', b2, BELOW_ONE], ['eps', eps, POSITIVE]] as const) {
-    checkOption(kind, option, typeof value === 'number' ? value : NaN, domain)
-  }
+  checkNumber(kind, 'b1', b1, BELOW_ONE)
+  checkNumber(kind, 'b2', b2, BELOW_ONE)
+  checkNumber(kind, 'eps', eps, POSITIVE)
 
-  const delta = (ctx: TransformContext, entry: Entry): Node => {
+  return perEntry(name, (ctx, entry) => {
     const { parameter, gradient } = entry
     const { dtype } = gradient
-    const m = ctx.slot(entry, 'm')
-    const v = ctx.slot(entry, 'v')
-    const m1 = add(mul(m, b1), mul(gradient, 1 - b1))
-    const v1 = add(mul(v, b2), mul(square(gradient), 1 - b2))
-    ctx.assign(m, m1)
-    ctx.assign(v, v1)
+    const m1 = moving(ctx, ctx.slot(entry, 'm'), gradient, b1)
+    const v1 = moving(ctx, ctx.slot(entry, 'v'), square(gradient), b2)
     const t = cast(add(ctx.step, 1), dtype)
     const rate = valueOf(kind, 'lr', lr, ctx, dtype)
     // All that depends on t alone is a scalar: per element two multiplications, a root and a division remain.
@@ -71,13 +68,5 @@ function adamWith(kind: string, options: AdamOptions, weightDecay: Hyper): Optim
     const direction = div(mul(m1, size), add(mul(sqrt(v1), rsqrt(correction(b2, t))), eps))
     if (weightDecay === 0) return neg(direction)
     return neg(add(direction, mul(parameter, mul(rate, valueOf(kind, 'weightDecay', weightDecay, ctx, dtype)))))
-  }
-
-  return {
-    name,
-    update: (ctx, entries) => entries.map((entry) => ctx.builder.derivedFrom(entry.parameter, () => delta(ctx, entry))),
-  }
+  })
 }
-
-/** 1 − bᵗ as −expm1(t·ln b): in f32, 1 − 0.999¹ taken literally would have lost half its digits. */
-const correction = (b: number, t: Node): Node => (b === 0 ? t.builder.one(t) : neg(expm1(mul(t, Math.log(b)))))

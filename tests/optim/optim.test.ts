@@ -1,60 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { Builder } from '../../src/ir/builder.ts'
 import type { Graph, Node, StateDecl } from '../../src/ir/graph.ts'
-import { add, mul, sin, square, stopGradient } from '../../src/ir/lang/pointwise.ts'
+import { add, cast, mul, stopGradient } from '../../src/ir/lang/pointwise.ts'
 import { argmax, sum } from '../../src/ir/lang/reduce.ts'
-import { cast } from '../../src/ir/lang/pointwise.ts'
 import type { Hyper, Optimizer } from '../../src/ir/optimizer.ts'
-import { sizeOf, type DType } from '../../src/ir/types.ts'
 import { adam, adamw, chain, clipByGlobalNorm, sgd } from '../../src/optim/index.ts'
 import { minimise, type MinimiseSpec } from '../../src/passes/differentiate/minimise.ts'
 import { refusal, run } from '../passes/numbers.ts'
-
-/** A loss with two parameters: Σ sin(w)·c + (Σ w²)·v, whose gradients differ from step to step. */
-function problem(dtype: DType = 'f64', extra: (b: Builder) => void = () => {}): Graph {
-  const b = new Builder()
-  const c = b.input('c', { dtype, shape: [3] })
-  const lr = b.input('lr', { dtype, shape: [] })
-  const state = (name: string, shape: number[]): Node =>
-    b.state({ name, dtype, shape, init: (x, t) => x.zeros(t), trainable: true, owner: {} })
-  const w = state('w', [3])
-  const v = state('v', [])
-  extra(b)
-  const loss = add(sum(mul(sin(w), c)), mul(sum(square(w)), v))
-  return {
-    name: 'train', builder: b, inputs: b.inputs, states: b.states, updates: [],
-    results: [{ name: 'loss', node: loss }, { name: 'rate', node: lr }],
-  }
-}
-
-const C = [0.3, -1.2, 0.8]
-const START = { w: [0.5, -0.25, 1], v: [0.75] }
-
-/** The gradients of the problem, written by hand. */
-const gradients = (w: number[], v: number[]): { w: number[]; v: number[] } => ({
-  w: w.map((x, i) => Math.cos(x) * C[i] + 2 * x * v[0]),
-  v: [w.reduce((s, x) => s + x * x, 0)],
-})
-
-type Parameters = { w: number[]; v: number[] }
-type States = Record<string, number[]>
-
-/** Zeros, as all optimiser states start, and the parameters. */
-const statesAtStart = (graph: Graph): States =>
-  ({ ...Object.fromEntries(graph.states.map((s) => [s.name, new Array<number>(sizeOf(s.shape)).fill(0)])), ...START })
-
-/** Ten steps of the compiled graph, evaluated in doubles: parameters after each step, and all states at the end. */
-function steps(optimizer: Optimizer, lr: (t: number) => number = () => 0): { trace: Parameters[]; states: States } {
-  const graph = minimise(problem(), { loss: 'loss', optimizer })
-  let states = statesAtStart(graph)
-  const trace: Parameters[] = []
-  for (let t = 0; t < 10; t++) {
-    const { updates } = run(graph, { c: C, lr: [lr(t)] }, states)
-    states = { ...states, ...updates }
-    trace.push({ w: states.w, v: states.v })
-  }
-  return { trace, states }
-}
+import { C, gradients, problem, START, statesAtStart, steps, type Parameters } from './stepping.ts'
 
 /** Ten steps of an update rule for one number, `rule(θ, g, memory of that number, t = 1, 2, ...)`. */
 function byHand(rule: (x: number, g: number, memory: { m: number; v: number }, t: number) => number): Parameters[] {
@@ -99,6 +52,14 @@ describe('ten steps against loops written from the papers', () => {
   test('sgd with momentum', () => {
     expectTrace(steps(sgd({ lr: 0.05, momentum: 0.9 })).trace, byHand((x, g, s) => {
       s.m = 0.9 * s.m + g
+      return x - 0.05 * s.m
+    }))
+  })
+
+  test('sgd with a momentum that is a function of the step', () => {
+    const momentum: Hyper = ({ step }) => mul(step, 2 ** -4)
+    expectTrace(steps(sgd({ lr: 0.05, momentum })).trace, byHand((x, g, s, t) => {
+      s.m = (t - 1) * 2 ** -4 * s.m + g
       return x - 0.05 * s.m
     }))
   })
@@ -314,7 +275,7 @@ describe('options', () => {
     ['lr infinite', () => adam({ lr: Infinity })],
     ['lr a string', () => adam({ lr: '0.1' as unknown as number })],
     ['momentum negative', () => sgd({ lr: 1, momentum: -1 })],
-    ['momentum a function', () => sgd({ lr: 1, momentum: (() => 1) as unknown as number })],
+    ['momentum a string', () => sgd({ lr: 1, momentum: '0.9' as unknown as number })],
     ['nesterov without momentum', () => sgd({ lr: 1, nesterov: true })],
     ['b1 of 1', () => adam({ b1: 1 })],
     ['b2 negative', () => adam({ b2: -0.1 })],

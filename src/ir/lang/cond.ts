@@ -1,4 +1,4 @@
-import { checkTensors } from '../arguments.ts'
+import { checkFunction, checkTensors } from '../arguments.ts'
 import { checkSameDtype, checkSameShape, refuse } from '../checks.ts'
 import type { DType } from '../types.ts'
 import { where } from './pointwise.ts'
@@ -10,6 +10,7 @@ import { broadcastTo, type Scalar, type Tensor } from './tensor.ts'
  */
 export function cond<D extends DType>(condition: Scalar<'bool'>, then: () => Tensor<D>, otherwise: () => Tensor<D>): Tensor<D> {
   checkTensors('cond', [condition])
+  for (const branch of [then, otherwise]) checkFunction('a branch of cond', branch, 'cond(greater(x, 0), () => x, () => y); where(...) takes values')
   const [x, y] = [then(), otherwise()]
   checkTensors('cond', [x, y])
   if (condition.dtype !== 'bool' || condition.shape.length) {

@@ -1,4 +1,4 @@
-import { checkTensors, isTensor, showValue } from '../arguments.ts'
+import { checkFunction, checkTensors, isTensor, showValue } from '../arguments.ts'
 import { Builder } from '../builder.ts'
 import { GradcError } from '../errors.ts'
 import type { Node } from '../graph.ts'
@@ -26,6 +26,8 @@ export function custom<const A extends readonly Tensor[]>(
     throw new GradcError('operand/invalid', `custom takes a list of arguments, not ${showValue(args)}`, { hint: 'custom([x, w], ([x, w]) => ..., ...)' })
   }
   checkTensors('custom', args)
+  checkFunction('the forward of custom', forward, 'custom([x, w], ([x, w]) => ..., ...)')
+  checkFunction('the adjoint of custom', adjoint, 'custom([x], ([x]) => ..., ([x], y, ct) => [...])')
   const b = args[0].builder
   const y = forward(args)
   checkTensors('custom (forward)', [y])
@@ -41,7 +43,7 @@ export function custom<const A extends readonly Tensor[]>(
   const [value, ct] = [slot(args.length, y), slot(args.length + 1, y)]
   const given = adjoint(slots as unknown as A, value, ct)
   if (!Array.isArray(given) || given.length !== args.length) {
-    const what = Array.isArray(given) ? `${given.length} cotangents` : showValue(given)
+    const what = Array.isArray(given) ? `${given.length} cotangent${given.length === 1 ? '' : 's'}` : showValue(given)
     throw new GradcError('result/invalid', `the adjoint of custom gave ${what} for ${args.length} arguments`, {
       parties: args.slice(0, 3).map((node, i) => ({ label: 'xyz'[i], node })),
       hint: 'return a list with one cotangent an argument, null where it is zero',

@@ -1,4 +1,4 @@
-import { checkOptions, checkTensors, isTensor, showValue } from '../arguments.ts'
+import { checkFunction, checkOptions, checkTensors, isTensor, showValue } from '../arguments.ts'
 import { Builder } from '../builder.ts'
 import { GradcError } from '../errors.ts'
 import type { Named, Node } from '../graph.ts'
@@ -59,14 +59,16 @@ export function scan<C extends Tensors, X extends Tensors, Y extends Tensors = {
   init: C, xs: X, body: (carry: C, x: X, step: Scalar<'i32'>) => Step<C, Y>, options: ScanOptions = {},
 ): Scanned<C, Y> {
   checkOptions('scan', options, ['length', 'reverse', 'checkpoint'])
+  checkFunction('the body of scan', body, 'scan({ h }, { x }, ({ h }, { x }) => ({ carry: { h: add(h, x) } }))')
   const carries = record('init', init)
   const scanned = record('xs', xs)
   const operands = [...carries, ...scanned].map((o) => o.node)
   if (!operands.length) throw new GradcError('option/invalid', 'scan was given neither a carry nor anything to scan', { hint: 'scan({ h }, { x }, ...)' })
   const b = operands[0].builder
   const length = lengthOf(scanned, options)
-  const segments = segmentsOf(length, options.checkpoint ?? 'all')
-  const reverse = options.reverse ?? false
+  const { checkpoint = 'all', reverse = false } = options
+  const segments = segmentsOf(length, checkpoint)
+  if (typeof reverse !== 'boolean') throw new GradcError('option/invalid', `scan: reverse cannot be ${showValue(reverse)}`, { hint: 'true or false' })
   // Ids are new, so that the body of one scan never meets another's.
   const mark = b.size
   const slot = (kind: string, type: TensorType): Node =>
@@ -136,6 +138,7 @@ function lengthOf(scanned: readonly Named[], { length }: ScanOptions): number {
 function segmentsOf(length: number, checkpoint: Checkpoint): number | null {
   if (checkpoint === 'all') return null
   if (checkpoint === 'sqrt') return Math.max(1, Math.ceil(Math.sqrt(length)))
+  if (typeof checkpoint === 'object' && checkpoint !== null) checkOptions('scan (checkpoint)', checkpoint, ['slots'])
   const slots: unknown = typeof checkpoint === 'object' && checkpoint !== null ? checkpoint.slots : undefined
   if (typeof slots === 'number' && Number.isSafeInteger(slots) && slots >= 1) return Math.max(1, Math.ceil(length / slots))
   throw new GradcError('option/invalid', `scan: checkpoint cannot be ${showValue(checkpoint)}`, { hint: "'all', 'sqrt' or { slots: 8 }" })
@@ -144,7 +147,7 @@ function segmentsOf(length: number, checkpoint: Checkpoint): number | null {
 /** The next carry by the names of the first one, each of the same type. */
 function nextCarry(carries: readonly Named[], given: Step<Tensors, Tensors>): Named[] {
   const hint = 'a step returns { carry: { ... }, out: { ... } }'
-  if (typeof given !== 'object' || given === null || isTensor(given)) {
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || isTensor(given) || given instanceof Promise) {
     throw new GradcError('result/invalid', `scan: a step gave ${showValue(given)}`, { hint })
   }
   if (!carries.length && given.carry === undefined) return []

@@ -1,0 +1,5 @@
+export type { Schedule } from './at.ts'
+export { cosine, cosineRestarts, linear, oneCycle, polynomial, type CurveOptions, type OneCycleOptions } from './curves.ts'
+export { join, linearWarmup, type WarmupOptions } from './join.ts'
+export { ReduceOnPlateau, type PlateauOptions } from './plateau.ts'
+export { constant, exponential, multiStep, step } from './steps.ts'
