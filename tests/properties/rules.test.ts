@@ -15,11 +15,23 @@ const TRIES = 400
 
 /** Left sides that random choices would not meet: what other rules make of a formula. */
 const EXAMPLES: { readonly [rule: string]: (instances: Instances) => Node } = {
+  'concat-3-1': (instances) => concatOf(instances, 3, 1),
+  'concat-1-3': (instances) => concatOf(instances, 1, 3),
   'add-pads-2': (instances) => padsOf(instances, 2),
   'add-pads-3': (instances) => padsOf(instances, 3),
   'add-pads-4': (instances) => padsOf(instances, 4),
   'cross-entropy': (instances) => crossEntropyOf(instances, (y, log1, log0) => add(mul(y, log1), mul(sub(1, y), log0))),
   'cross-entropy-loss': (instances) => crossEntropyOf(instances, (y, log1, log0) => sub(mul(neg(y), log1), mul(sub(1, y), log0))),
+}
+
+function concatOf(instances: Instances, ...counts: number[]): Node {
+  const dtype = instances.pick(['f32', 'i32', 'bool'] as const)
+  const parts = (count: number): Node => {
+    const each = Array.from({ length: count }, () => instances.input({ dtype, shape: [2, instances.int(4)] }))
+    return count === 1 ? each[0] : each[0].builder.make('concat', each, { axis: 1 })
+  }
+  const sides = counts.map(parts)
+  return sides[0].builder.make('concat', sides, { axis: 1 })
 }
 
 /** The adjoints of neighbouring slices of one axis, in any order, perhaps not of the whole. */

@@ -2,7 +2,7 @@ import { DTYPES, isFloat, sameShape, sizeOf, type TypedArray } from '../../../ir
 import { roundTo } from '../../../ir/builder.ts'
 import type { Node } from '../../../ir/graph.ts'
 import { listOf, make, permuted, reshaped, splat, spread, unitAxes } from '../build.ts'
-import { anyOf, as, isLiteral, lit, p, valueOf, x } from '../pattern.ts'
+import { anyOf, as, isLiteral, lit, p, valueOf, variable, x, type Pattern } from '../pattern.ts'
 import { rule, type Match, type Rule } from '../rule.ts'
 
 /** Enough for slices and pads too: what keeps every extent starts at 0 and leaves nothing out. */
@@ -34,6 +34,8 @@ export const canonical: readonly Rule[] = [
   rule('flip-same', p.flip(x), ({ x }) => x, { when: ({ root }) => listOf(root, 'axes').every((a) => root.shape[a] <= 1) }),
   rule('pad-same', p.pad(x), ({ x }) => x, { when: unchanged }),
   rule('concat-one', p.concat(x), ({ x }) => x),
+  ...[[2, 1], [1, 2], [2, 2], [3, 1], [1, 3]].map(([left, right]) =>
+    rule(`concat-${left}-${right}`, p.concat(parts('a', left), parts('b', right)), ({ root }) => flattened(root, [left, right]))),
 
   // Views of views.
   rule('reshape-reshape', p.reshape(p.reshape(x)), ({ x, root }) => reshaped(x, root.shape)),
@@ -101,6 +103,19 @@ function sliceOfBroadcast(x: Node, broadcast: Node, root: Node): Node {
     step: listOf(root, 'step').map((s, a) => (real[a] ? s : 1)),
   })
   return spread(cut, root.shape)
+}
+
+/** A value, or a concatenation of some. */
+function parts(name: string, count: number): Pattern {
+  const each = Array.from({ length: count }, (_, i) => variable(`${name}${i}`))
+  return count === 1 ? each[0] : p.concat(...each)
+}
+
+/** Parts of parts along the same axis are parts. */
+function flattened(root: Node, counts: readonly number[]): Node | null {
+  const nested = root.operands.map((_, i) => counts[i] > 1)
+  if (root.operands.some((o, i) => nested[i] && o.attrs.axis !== root.attrs.axis)) return null
+  return make('concat', root.operands.flatMap((o, i) => (nested[i] ? o.operands : [o])), root.attrs)
 }
 
 /** Reads only what was padded (and not between its elements): a slice of the operand itself. */
