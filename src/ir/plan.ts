@@ -77,6 +77,8 @@ export interface Plan {
   readonly arenaBytes: number
   /** Largest sum of bytes live at once: no allocation can do with less. */
   readonly lowerBound: number
+  /** Work that is done again to keep a budget, in percent of the work without. */
+  readonly recomputePercent?: number
 }
 
 /** States and constants of a whole program, laid out once for all its functions. */

@@ -41,8 +41,8 @@ export { globalAveragePool, globalMaxPool, type GlobalPoolOptions } from './pool
 export { maxPool1d, maxPool2d, maxPool3d, type MaxPoolOptions, type Pool } from './pooling/max-pool.ts'
 export type { PoolOptions } from './pooling/windows.ts'
 export { upsample, type UpsampleOptions } from './upsample.ts'
-export { gruCell, lstmCell, rnnCell, type Cell, type HiddenCarry, type MemoryCarry } from './recurrent/cells.ts'
+export { gruCell, lstmCell, rnnCell, type Cell, type HiddenCarry, type MemoryCarry, type MemoryCell } from './recurrent/cells.ts'
 export {
-  gru, lstm, rnn, type Gru, type HiddenRun, type HiddenState, type Lstm, type MemoryRun, type MemoryState, type Recurrent, type Rnn,
+  gru, lstm, rnn, type Gru, type HiddenRun, type HiddenState, type Lstm, type MemoryRun, type MemoryState, type Rnn,
 } from './recurrent/layers.ts'
 export type { CellOptions, RecurrentOptions, RnnCellOptions, RnnOptions } from './recurrent/options.ts'

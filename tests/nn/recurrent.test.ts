@@ -159,6 +159,14 @@ describe('compiled', () => {
     expect(runs[0].losses[79]).toBeLessThan(runs[0].losses[0] / 5)
   })
 
+  test('a run is a record of results, f32 where x is', async () => {
+    const net = nn.lstm(sizes)
+    const f = fn({ x: f32(1, 4, 3), h: f32(1, 1, 2), c: f32(1, 1, 2) }, ({ x, h, c }) => net.run(x, { h, c }))
+    const { out, h, c } = (await compile({ f }).load({ seed: 1 })).f({ x: new Float32Array(12), h: new Float32Array(2), c: new Float32Array(2) })
+    const last: Float32Array = out.subarray(6)
+    expect([last, c.length]).toEqual([h, 2])
+  })
+
   // Below 16 sequences, a WebAssembly module grows once by up to 7 %: the sum over all steps in a gradient of weights becomes
   // longer than a panel, and addresses longer by a byte.
   test.each([['wasm', 16], ['wasm', 32], ['js', 1], ['js', 16]] as const)('a module of 2 LSTM layers (%s, batch %d) grows by less than 1 %% from 32 to 512 steps', (target, batch) => {

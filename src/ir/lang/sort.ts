@@ -25,10 +25,7 @@ export interface AlongOptions {
 }
 
 /** Elements in order, and where along the axis each of them stood: i32. */
-export interface Sorted<D extends DType> {
-  readonly values: Tensor<D>
-  readonly indices: Tensor<'i32'>
-}
+export type Sorted<D extends DType> = { readonly values: Tensor<D>; readonly indices: Tensor<'i32'> }
 
 /**
  * x in order along an axis, of any dtype and shape; also an empty one. Stable both ways: equal elements keep their order,

@@ -30,15 +30,16 @@ export const scanAttrs = (s: ScanSpec): Attrs => ({
   carries: s.carries, scanned: s.scanned, length: s.length, reverse: Number(s.reverse), recompute: Number(s.recompute), index: s.index,
 })
 
-const invalid = (problem: string, operands: readonly Node[]): GradcError =>
-  new GradcError('attr/invalid', `scan: ${problem}`, { parties: operands.slice(0, 2).map((node, i) => ({ label: 'xy'[i], node })) })
+const invalid = (problem: string, operands: readonly Node[], op = 'scan'): GradcError =>
+  new GradcError('attr/invalid', `${op}: ${problem}`, { parties: operands.slice(0, 2).map((node, i) => ({ label: 'xy'[i], node })) })
 
 function inferScan(operands: readonly Node[], attrs: Attrs, regions: readonly Graph[]): TensorType {
   const { carries, scanned, length, index } = scanSpec(attrs)
   if (regions.length !== 1) throw invalid('it takes one body', operands)
   const [body] = regions
   const whole = [carries, scanned, length, index].every((n) => Number.isSafeInteger(n) && n >= 0)
-  if (!whole || carries + scanned > operands.length || body.inputs.length !== operands.length) {
+  if (!whole) throw invalid(`carries ${carries}, scanned ${scanned}, length ${length} and index ${index} must count something`, operands)
+  if (carries + scanned > operands.length || body.inputs.length !== operands.length) {
     throw invalid(`${operands.length} operands for ${carries} carries, ${scanned} scanned and a body of ${body.inputs.length} inputs`, operands)
   }
   body.inputs.forEach(({ name, node }, i) => {
@@ -48,6 +49,7 @@ function inferScan(operands: readonly Node[], attrs: Attrs, regions: readonly Gr
       throw invalid(`input ${JSON.stringify(name)} of the body must be ${showType({ dtype: node.dtype, shape })} outside`, [x])
     }
   })
+  if (![attrs.reverse, attrs.recompute].every((flag) => flag === 0 || flag === 1)) throw invalid('reverse and recompute are 0 or 1', operands)
   if (body.updates.length || body.states.length) throw invalid('its body cannot have states', operands)
   if (body.results.length < carries || index >= body.results.length) throw invalid(`there is no result ${index}`, operands)
   for (let i = 0; i < carries; i++) {
@@ -66,7 +68,7 @@ function checkCustom(operands: readonly Node[], count: number, before: number, r
     regions.length === 1 && Number.isSafeInteger(count) && count >= 0 && shown.length > count &&
     regions[0].inputs.length === types.length && regions[0].inputs.every(({ node }, i) => sameType(node, types[i])) &&
     regions[0].results.length === count && regions[0].results.every(({ node }, i) => sameType(node, shown[1 + i]))
-  if (!fits) throw invalid('a custom adjoint does not fit its values', operands)
+  if (!fits) throw invalid('the adjoint does not fit its values', operands, 'custom')
 }
 
 /** Ops with a body: loops, and values with an adjoint of their own. */

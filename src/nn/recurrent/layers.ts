@@ -1,43 +1,35 @@
 import type { Tensor } from '../../ir/lang/tensor.ts'
+import type { DType } from '../../ir/types.ts'
 import { layerOf, type Layer } from '../layer.ts'
 import { checkChoice } from '../numbers.ts'
 import { gated, longShortTerm, plain, type Formula } from './formulas.ts'
 import { readLayer, type RecurrentOptions, type RnnOptions } from './options.ts'
 import { stacked } from './stack.ts'
 
+/** States before a run: [layers · directions, B, hidden], directions innermost; zeros if absent. */
+export type HiddenState<D extends DType = DType> = { readonly h?: Tensor<D> }
+/** As {@link HiddenState}, with the memory of an LSTM, of the same shape. */
+export type MemoryState<D extends DType = DType> = { readonly h?: Tensor<D>; readonly c?: Tensor<D> }
+/** Outputs [B, T, directions · hidden] of all steps, and the state after the last one of each direction. */
+export type HiddenRun<D extends DType = DType> = { readonly out: Tensor<D>; readonly h: Tensor<D> }
+/** As {@link HiddenRun}, with the memory of an LSTM. */
+export type MemoryRun<D extends DType = DType> = { readonly out: Tensor<D>; readonly h: Tensor<D>; readonly c: Tensor<D> }
+
 /** A recurrent layer: `net(x)` runs from zeros and gives the outputs of the last layer, `net.run` takes and gives states. */
-export interface Recurrent<State, Run> extends Layer {
+export interface Rnn extends Layer {
   /**
-   * x and the states [layers · directions, B, hidden] before the first step (zeros if absent) to the outputs and the states
-   * after the last. Inside a layer it follows the layer's mode, alone it trains: dropout between layers is on.
+   * x and the states before the first step to the outputs and the states after the last. Inside a layer it follows the
+   * layer's mode, alone it trains: dropout between layers is on.
    */
-  run(x: Tensor, state?: State): Run
+  run<D extends DType>(x: Tensor<D>, state?: HiddenState<NoInfer<D>>): HiddenRun<D>
 }
-
-/** States before a run: [layers · directions, B, hidden], directions innermost. */
-export interface HiddenState {
-  readonly h?: Tensor
+/** As {@link Rnn}, with a memory. */
+export interface Lstm extends Layer {
+  /** As {@link Rnn.run}. */
+  run<D extends DType>(x: Tensor<D>, state?: MemoryState<NoInfer<D>>): MemoryRun<D>
 }
-/** States before a run of an LSTM: both [layers · directions, B, hidden], directions innermost. */
-export interface MemoryState extends HiddenState {
-  readonly c?: Tensor
-}
-/** Outputs [B, T, directions · hidden] of all steps, and the hidden state after the last one of each direction. */
-export interface HiddenRun {
-  readonly out: Tensor
-  readonly h: Tensor
-}
-/** As {@link HiddenRun}, with the memory after the last step, too. */
-export interface MemoryRun extends HiddenRun {
-  readonly c: Tensor
-}
-
-/** See {@link rnn}. */
-export type Rnn = Recurrent<HiddenState, HiddenRun>
-/** See {@link lstm}. */
-export type Lstm = Recurrent<MemoryState, MemoryRun>
 /** See {@link gru}. */
-export type Gru = Recurrent<HiddenState, HiddenRun>
+export type Gru = Rnn
 
 /**
  * A recurrent layer (Elman, 1990): h′ = f(W_ih·x + b_ih + W_hh·h + b_hh), f tanh or relu, over the steps of x
@@ -54,7 +46,7 @@ export function rnn(options: RnnOptions): Rnn {
   const { nonlinearity = 'tanh' } = options ?? {}
   const read = readLayer('rnn', options, ['nonlinearity'])
   checkChoice('rnn', 'nonlinearity', nonlinearity, ['tanh', 'relu'])
-  return recurrent<HiddenState, HiddenRun>(plain('rnn', nonlinearity), read)
+  return recurrent(plain('rnn', nonlinearity), read)
 }
 
 /**
@@ -64,7 +56,7 @@ export function rnn(options: RnnOptions): Rnn {
  * Errors: option/invalid; applied: shape/contract, shape/mismatch, dtype/mismatch.
  */
 export function lstm(options: RecurrentOptions): Lstm {
-  return recurrent<MemoryState, MemoryRun>(longShortTerm('lstm'), readLayer('lstm', options))
+  return recurrent(longShortTerm('lstm'), readLayer('lstm', options))
 }
 
 /**
@@ -73,11 +65,11 @@ export function lstm(options: RecurrentOptions): Lstm {
  * Errors: option/invalid; applied: shape/contract, shape/mismatch, dtype/mismatch.
  */
 export function gru(options: RecurrentOptions): Gru {
-  return recurrent<HiddenState, HiddenRun>(gated('gru'), readLayer('gru', options))
+  return recurrent(gated('gru'), readLayer('gru', options))
 }
 
-function recurrent<State, Run>(formula: Formula, options: Required<RecurrentOptions>): Recurrent<State, Run> {
+/** `run` gives what the formula carries: the types of the layers say which. */
+function recurrent(formula: Formula, options: Required<RecurrentOptions>): Rnn & Lstm {
   const { parameters, run } = stacked(formula, options)
-  const layer = layerOf(parameters, (x) => run(x, undefined).out)
-  return Object.assign(layer, { run: (x: Tensor, state?: State): Run => run(x, state) as Run })
+  return Object.assign(layerOf(parameters, (x) => run(x, undefined).out), { run: run as Lstm['run'] })
 }
