@@ -12,6 +12,7 @@ import { boot, type Running } from '../runtime/boot.ts'
 import { relax } from '../runtime/relax.ts'
 import { hostText, instantiate } from '../runtime/load.ts'
 import { explain } from './explain.ts'
+import { memoryOf, type ProgramMemory } from './memory.ts'
 import type { Results, Specs } from './fn.ts'
 import type { Compiled, Functions } from './compiled.ts'
 import type { Spec } from './spec.ts'
@@ -52,14 +53,14 @@ export class Program<F extends Functions = Functions> {
   readonly compiled: Compiled
   /** Inputs, results, states and where they lie. */
   readonly manifest: Manifest
-  /** Exact bytes, known before the first step. */
-  readonly memory: Manifest['memory']
+  /** Exact bytes, known before the first step; for each function also what lives when and where. */
+  readonly memory: ProgramMemory
   declare readonly functions: F
 
   constructor(compiled: Compiled) {
     this.compiled = compiled
     this.manifest = compiled.manifest
-    this.memory = compiled.manifest.memory
+    this.memory = memoryOf(compiled.manifest, compiled.plans)
   }
 
   /** Runs it in this process. The model's first values are made from the seed. Errors: option/invalid. */
