@@ -44,7 +44,8 @@ export function readOptions(args: readonly string[]): Options {
   return { epochs, target, seed, out, json, help }
 }
 
-function whole(name: string, text: string, least: number, most: number): number {
+/** A whole number in a range from an option's text. @throws Error that says what is wrong with it */
+export function whole(name: string, text: string, least: number, most: number): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN
   if (!(value >= least && value <= most)) {
     throw new Error(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`)

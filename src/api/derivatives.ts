@@ -34,10 +34,15 @@ export const vjp = (results: readonly Node[], wrt: readonly Node[], cotangents: 
 
 /**
  * Forward mode: for each result, Σ over values of ∂result/∂value·tangent; null where it is zero for every input.
- * Errors: grad/dtype, shape/mismatch, dtype/mismatch.
+ * Errors: grad/dtype, shape/mismatch, dtype/mismatch, grad/forward (through a custom value).
  */
 export const jvp = (results: readonly Node[], wrt: readonly Node[], tangents: readonly Maybe[]): Maybe[] =>
   engine.jvp(results, wrt, tangents, STABLE)
 
-/** Hessian-vector product ∂²loss/∂value²·vector, forward over reverse (Pearlmutter, 1994), without the Hessian. */
-export const hvp = (loss: Node, wrt: readonly Node[], vectors: readonly Maybe[]): Maybe[] => engine.hvp(loss, wrt, vectors, STABLE)
+/**
+ * Hessian-vector product ∂²loss/∂value²·vector, forward over reverse (Pearlmutter, 1994), without the Hessian; null where it
+ * is zero for every input. Vectors have the types of the values.
+ * Errors: as {@link grad} and {@link jvp}.
+ */
+export const hvp = (loss: Node, wrt: readonly Node[], vectors: readonly Maybe[]): Maybe[] =>
+  engine.hvp(loss, wrt, vectors, STABLE)

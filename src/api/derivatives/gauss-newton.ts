@@ -15,7 +15,7 @@ import { hvp, jvp, vjp } from '../derivatives.ts'
  * `loss` is a scalar computed from the outputs; what it reads besides them (a penalty on the weights) counts as constant, and
  * outputs that depend on each other count as independent in H. Vectors have the types of the values; null is zero.
  * Errors: grad/scalar, grad/dtype, grad/independent (a loss without an output), shape/mismatch, dtype/mismatch, option/invalid,
- * attr/invalid, operand/invalid, build/foreign.
+ * attr/invalid, operand/invalid, build/foreign, grad/forward (through a custom value).
  * Source: Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent" (Neural Computation 14, 2002).
  */
 export function ggnvp(outputs: readonly Node[], loss: Node, wrt: readonly Node[], vectors: readonly Maybe[]): Maybe[] {

@@ -24,8 +24,8 @@ export interface JacobianOptions {
 /**
  * All first derivatives of a result: [...result, ...value], in the value's dtype, for each value. The products are one loop,
  * so that neither code nor work memory grows with their number; the Jacobian is stored whole. It may be differentiated again.
- * Errors: operand/invalid, attr/invalid, option/invalid, build/foreign, grad/dtype, grad/independent (a value that the result
- * does not depend on, also because stopGradient is in the way).
+ * Errors: operand/invalid, attr/invalid, option/invalid, build/foreign, grad/dtype, grad/forward (that mode was asked for),
+ * grad/independent (a value that the result does not depend on, also because stopGradient is in the way).
  */
 export function jacobian<D extends DType>(result: Scalar, wrt: Scalar<D>, options?: JacobianOptions): Scalar<D>
 export function jacobian<D extends DType>(result: Node, wrt: Tensor<D>, options?: JacobianOptions): Tensor<D>
@@ -50,8 +50,9 @@ export function jacobian(result: Node, wrt: Node | readonly Node[], options: Jac
 }
 
 /**
- * All second derivatives of a scalar loss, [...value, ...value], forward over reverse. For a list of values, the blocks:
- * `hessian(loss, [a, b])[i][j]` has the shape [...value i, ...value j]. It takes size² numbers; `hvp` multiplies by it without.
+ * All second derivatives of a scalar loss, [...value, ...value], forward over reverse (behind `custom`: reverse twice). For a
+ * list of values, the blocks: `hessian(loss, [a, b])[i][j]` has the shape [...value i, ...value j]. It takes size² numbers;
+ * `hvp` multiplies by it without.
  * Errors: grad/scalar, grad/dtype, grad/independent, attr/invalid.
  */
 export function hessian<D extends DType>(loss: Node, wrt: Scalar<D>): Scalar<D>
@@ -101,7 +102,7 @@ function modeFor(results: readonly Node[], values: readonly Node[]): 'forward' |
   return elements(values) <= elements(results) ? 'forward' : 'reverse'
 }
 
-/** Forward mode cannot pass a custom adjoint, wherever it is. */
+/** Forward mode cannot pass a custom value, wherever it is. */
 const isCustom = (node: Node): boolean => node.op === 'custom' || node.regions.some(holdsCustom)
 const holdsCustom = (body: Graph): boolean => differentiablePath(body.results.map((r) => r.node), 0).some(isCustom)
 
