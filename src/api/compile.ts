@@ -3,17 +3,19 @@ import { lowerPlan, type Bases } from '../codegen/lower.ts'
 import { emitWasm } from '../codegen/wasm/emit.ts'
 import { checkOptions, showValue } from '../ir/arguments.ts'
 import { GradcError, InternalError } from '../ir/errors.ts'
-import type { Graph } from '../ir/graph.ts'
+import type { Graph, StateDecl } from '../ir/graph.ts'
 import type { Manifest, Slot } from '../ir/manifest.ts'
 import type { Binding, Layout, Plan } from '../ir/plan.ts'
 import { unionOfStates } from '../ir/states.ts'
 import type { PassContext, PassTiming } from '../passes/runner.ts'
+import type { ArenaBudget } from '../passes/checkpoint/index.ts'
 import { optimise, planAll } from '../passes/pipeline.ts'
 import type { LoweredProgram } from '../codegen/nest.ts'
-import { align, arenaOf, budgetBytes, holdBudget, type Budget } from './budget.ts'
+import { align, arenaOf, budgetOf, holdBudget, type Budget } from './budget.ts'
 import { firstValues } from './first-values.ts'
 import type { Compiled, Functions } from './compiled.ts'
 import { Program } from './program.ts'
+import { variantsOf, type Variant } from './variants.ts'
 import { VERSION } from './version.ts'
 
 /** How to compile. */
@@ -41,7 +43,7 @@ export interface CompileOptions {
 
 const MAX_BYTES = 2 ** 32
 const OPTIONS = ['target', 'name', 'seed', 'memoryBudget', 'arithmetic', 'fastMath', 'verify', 'printAfter']
-const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'then', 'init'])
+const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'flat', 'setFlat', 'then', 'init'])
 
 /**
  * Compiles functions over one shared state into one program.
@@ -50,8 +52,9 @@ const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'then
 export function compile<const F extends Functions>(functions: F, options: CompileOptions = {}): Program<F> {
   const began = performance.now()
   const { target = 'wasm', name = 'program', seed = 0 } = check(functions, options)
-  const budget = budgetBytes(options.memoryBudget ?? 'none')
-  const declared = Object.keys(functions).map((f): Graph => ({ ...functions[f].graph, name: f }))
+  const budget = budgetOf(options.memoryBudget ?? 'none')
+  const variants = variantsOf(functions)
+  const declared = variants.map((v): Graph => ({ ...v.declared.graph, name: v.label }))
   const states = unionOfStates(declared)
   const timings: PassTiming[] = []
   const context: PassContext = {
@@ -62,24 +65,22 @@ export function compile<const F extends Functions>(functions: F, options: Compil
     timings,
   }
   const graphs = [firstValues(states), ...declared].map((g) => optimise(g, context))
-  const { layout, plans } = planAll(graphs)
-
-  const bases = basesOf(layout)
-  const lowered: LoweredProgram = { functions: plans.map((p) => lowerPlan(p, bases)), memoryBytes: bases.arena + arenaOf(plans, 0) }
-  const constants = layout.constants.map(({ node, offset }) => {
-    const { buffer, byteOffset, byteLength } = node.attrs.values as Float32Array<ArrayBuffer>
-    return { offset: bases.constant + offset, bytes: new Uint8Array(buffer, byteOffset, byteLength) }
-  })
-  const code = target === 'wasm' ? emitWasm(lowered, { segments: constants }) : { js: emitJs(lowered), scratchBytes: 0 }
+  // What emitted code needs beside the arena is known only once there is some, and the budget is for both.
+  let made = emitted(graphs, target, typeof budget === 'number' ? Infinity : budget, 0)
+  const over = typeof budget === 'number' && arenaOf(made.plans, made.code.scratchBytes) > budget
+  if (over) made = emitted(graphs, target, budget, made.code.scratchBytes)
+  const { layout, plans, bases, lowered, constants, code } = made
   holdBudget(plans, code.scratchBytes, budget)
-  const manifest = manifestOf({ name, target, seed, layout, plans, bases, scratchBytes: code.scratchBytes })
+  const manifest = manifestOf({ name, target, seed, variants, states, layout, plans, bases, scratchBytes: code.scratchBytes })
   if (manifest.memory.bytes > MAX_BYTES) {
     throw new GradcError('target/unsupported', `the program needs ${manifest.memory.bytes} bytes, one 32-bit memory has ${MAX_BYTES}`, {
       hint: 'take smaller shapes: program memory is states, constants and the largest arena',
     })
   }
   const relaxed = options.arithmetic === 'relaxed'
-  const compiled: Compiled = { manifest, code, relaxed, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began }
+  const compiled: Compiled = {
+    functions, options, manifest, code, relaxed, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began,
+  }
   return new Program<F>(compiled)
 }
 
@@ -92,11 +93,6 @@ function check(functions: Functions, options: CompileOptions): CompileOptions {
   const names = Object.keys(functions)
   if (!names.length) throw new GradcError('option/invalid', 'there is no function to compile', { hint: 'compile({ train: fn(...) })' })
   for (const name of names) {
-    if (typeof functions[name] !== 'object' || functions[name] === null || !('graph' in functions[name])) {
-      throw new GradcError('option/invalid', `${JSON.stringify(name)} is ${showValue(functions[name])}, not a function of fn(...)`, {
-        hint: 'compile({ train: fn({ x: f32(64, 784) }, ({ x }) => ({ y: ... })) })',
-      })
-    }
     if (name === '' || RESERVED.has(name)) {
       throw new GradcError('name/invalid', `a function cannot be named ${JSON.stringify(name)}`, {
         hint: `these names are the model's own: ${[...RESERVED].join(', ')}`,
@@ -120,6 +116,28 @@ function check(functions: Functions, options: CompileOptions): CompileOptions {
   return options
 }
 
+interface EmittedCode {
+  readonly layout: Layout
+  readonly plans: readonly Plan[]
+  readonly bases: Bases
+  readonly lowered: LoweredProgram
+  readonly constants: Compiled['constants']
+  readonly code: { readonly scratchBytes: number } & Compiled['code']
+}
+
+/** Plans under the budget, lowers and emits. `reserved`: bytes of the budget that are spoken for. */
+function emitted(graphs: readonly Graph[], target: 'wasm' | 'js', budget: ArenaBudget, reserved: number): EmittedCode {
+  const { layout, plans } = planAll(graphs, budget, reserved)
+  const bases = basesOf(layout)
+  const lowered: LoweredProgram = { functions: plans.map((p) => lowerPlan(p, bases)), memoryBytes: bases.arena + arenaOf(plans, 0) }
+  const constants = layout.constants.map(({ node, offset }) => {
+    const { buffer, byteOffset, byteLength } = node.attrs.values as Float32Array<ArrayBuffer>
+    return { offset: bases.constant + offset, bytes: new Uint8Array(buffer, byteOffset, byteLength) }
+  })
+  const code = target === 'wasm' ? emitWasm(lowered, { segments: constants }) : { js: emitJs(lowered), scratchBytes: 0 }
+  return { layout, plans, bases, lowered, constants, code }
+}
+
 function basesOf(layout: Layout): Bases {
   const constant = align(layout.stateBytes)
   return { state: 0, constant, arena: constant + align(layout.constantBytes) }
@@ -129,13 +147,15 @@ interface ManifestParts {
   readonly name: string
   readonly target: 'wasm' | 'js'
   readonly seed: number
+  readonly variants: readonly Variant[]
+  readonly states: readonly StateDecl[]
   readonly layout: Layout
   readonly plans: readonly Plan[]
   readonly bases: Bases
   readonly scratchBytes: number
 }
 
-function manifestOf({ name, target, seed, layout, plans, bases, scratchBytes }: ManifestParts): Manifest {
+function manifestOf({ name, target, seed, variants, states, layout, plans, bases, scratchBytes }: ManifestParts): Manifest {
   const slots = (plan: Plan, bindings: readonly (Binding & { readonly name: string })[]): Slot[] =>
     bindings.map(({ name: slot, node, buffer }) => {
       const { region, offset } = plan.buffers[buffer]
@@ -146,14 +166,21 @@ function manifestOf({ name, target, seed, layout, plans, bases, scratchBytes }: 
   const key = slots(init, init.inputs).find((s) => s.name === 'key')
   if (!key) throw new InternalError('compile', 'the init function has no key')
   const arenaBytes = arenaOf(plans, scratchBytes)
+  const trainable = new Set(states.filter((s) => s.trainable).map((s) => s.name))
   return {
     gradc: VERSION,
     name,
     target,
     seed,
     memory: { bytes: bases.arena + arenaBytes, stateBytes: layout.stateBytes, constantBytes: layout.constantBytes, arenaBytes },
-    states: [...layout.states].map(([state, s]) => ({ name: state, dtype: s.type.dtype, shape: [...s.type.shape], offset: bases.state + s.offset })),
-    functions: rest.map((p) => ({ name: p.name, inputs: slots(p, p.inputs), results: slots(p, p.results), arenaBytes: p.arenaBytes + scratchBytes })),
+    states: [...layout.states].map(([state, s]) => ({
+      name: state, dtype: s.type.dtype, shape: [...s.type.shape], offset: bases.state + s.offset, ...(trainable.has(state) && { trainable: true }),
+    })),
+    functions: rest.map((p, i) => {
+      const { name: called, declared: { parameters } } = variants[i]
+      const entry = { name: called, inputs: slots(p, p.inputs), results: slots(p, p.results), arenaBytes: p.arenaBytes + scratchBytes }
+      return parameters ? { ...entry, parameters } : entry
+    }),
     keyOffset: key.offset,
   }
 }

@@ -1,9 +1,11 @@
 import type { Graph } from '../ir/graph.ts'
 import type { Kernel, Layout, Plan } from '../ir/plan.ts'
 import { allocate } from './allocate/index.ts'
-import { fuse, type FusedKernel } from './fuse/index.ts'
+import { checkpoint, type ArenaBudget, type Checkpointed, type Measure } from './checkpoint/index.ts'
+import { kernelCost } from './checkpoint/cost.ts'
+import { fuse, type FusedGraph, type FusedKernel } from './fuse/index.ts'
 import { isElementwise } from './fuse/kinds.ts'
-import { loopPlan, withLoops } from './loops.ts'
+import { loopPlan, withLoops, type Body } from './loops.ts'
 import { schedule } from './schedule/index.ts'
 
 export { layoutOf } from './allocate/layout.ts'
@@ -12,6 +14,10 @@ export { layoutOf } from './allocate/layout.ts'
 export interface PlanOptions {
   /** False: a kernel for every op that computes, for debugging and as the other side of tests. Default true. */
   readonly fuse?: boolean
+  /** What the arena may take; without one, kernels run once. */
+  readonly budget?: ArenaBudget
+  /** Bytes of a budget that are spoken for: the scratch of emitted code. Default 0. */
+  readonly reserved?: number
 }
 
 /**
@@ -19,8 +25,9 @@ export interface PlanOptions {
  * program. Throws GradcError target/unsupported for ops without loops.
  */
 export function planGraph(graph: Graph, layout: Layout, options: PlanOptions = {}): Plan {
-  const { fused, bodies } = withLoops(fuse(graph, options), layout, options, planGraph)
-  const order = schedule(fused)
+  // A loop's body has no budget of its own: how its steps are kept is the loop's own choice.
+  const { fused: plain, bodies } = withLoops(fuse(graph, options), layout, { fuse: options.fuse }, planGraph)
+  const { fused, order, recomputePercent } = withinBudget(plain, bodies, layout, options)
   const { buffers, bufferOf, arenaBytes, lowerBound } = allocate(fused, order, layout)
   const kernels = order.map((k, i): Kernel => ({
     name: kernelName(k, i),
@@ -31,7 +38,25 @@ export function planGraph(graph: Graph, layout: Layout, options: PlanOptions = {
   }))
   const inputs = fused.inputs.map(({ name, node, slot }) => ({ name, node, buffer: bufferOf(slot) }))
   const results = fused.results.map(({ name, node, slot }) => ({ name, node, buffer: bufferOf(slot) }))
-  return { name: graph.name, graph, kernels, buffers, inputs, results, arenaBytes, lowerBound }
+  return { name: graph.name, graph, kernels, buffers, inputs, results, arenaBytes, lowerBound, recomputePercent }
+}
+
+/** Kernels in order; if they need more than the budget, some of them again instead of what they would keep. */
+function withinBudget(
+  fused: FusedGraph, bodies: Map<FusedKernel, Body>, layout: Layout, { budget: whole = Infinity, reserved = 0 }: PlanOptions,
+): Checkpointed {
+  const budget = typeof whole === 'number' ? whole - reserved : whole
+  const order = schedule(fused)
+  const measure: Measure = (f, o) => allocate(f, o, layout).arenaBytes
+  const plain = { fused, order, repeats: new Map<FusedKernel, FusedKernel>(), recomputePercent: 0 }
+  if (budget === Infinity || (typeof budget === 'number' && measure(fused, order) <= budget)) return plain
+  const costOf = (k: FusedKernel): number => kernelCost(k, bodies.get(k)?.plan ?? null)
+  const made = checkpoint(fused, order, budget, costOf, measure)
+  for (const [copy, of] of made.repeats) {
+    const body = bodies.get(of)
+    if (body) bodies.set(copy, body)
+  }
+  return made
 }
 
 const MAX_WORDS = 5

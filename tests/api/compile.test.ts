@@ -266,8 +266,8 @@ describe('refusals', () => {
       error = e
     }
     expect((error as GradcError).code).toBe('budget/infeasible')
-    const named = Number(/least budget is (\d+)/.exec((error as GradcError).message)![1])
-    expect(named).toBe(compile(classifier).memory.arenaBytes)
+    const named = Number(/least budget found is (\d+)/.exec((error as GradcError).message)![1])
+    expect(named).toBe(compile(classifier, { memoryBudget: 'min' }).memory.arenaBytes)
     expect(compile(classifier, { memoryBudget: named }).memory.arenaBytes).toBe(named)
     expect(codeOf(() => compile({ predict: classifier.predict }, { memoryBudget: 8 }))).toBe('budget/infeasible')
   })

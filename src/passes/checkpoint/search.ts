@@ -9,9 +9,15 @@ import { startsOf, type Start } from './starts.ts'
 const ALPHAS = [1, 0.5, 2]
 /** Changes of annealing for each task of the problem, unless the caller says how many. */
 const CHANGES_PER_TASK = 4000
-/** Work in updated runs, so that graphs of thousands of tasks end: of one greedy run, and of annealing. */
-const GREEDY_WORK = 1.5e9
-const ANNEAL_WORK = 8e8
+const MOST_CHANGES = 1e6
+/** Work in updated runs, so that graphs of thousands of tasks end: of one greedy run, of annealing, of the search for the least peak. */
+const GREEDY_WORK = 4e8
+const ANNEAL_WORK = 3e8
+const LEAST_WORK = 6e8
+/** Runs of annealing. */
+const ROUNDS = 4
+/** How many plans of segments and blocks a search goes on from. */
+const STARTS = 6
 /** Budgets of the search for the least peak come this near to each other. */
 const NEARNESS = 1e-3
 
@@ -28,33 +34,42 @@ export class Search {
     this.#options = options
   }
 
-  /** The cheapest plan under the budget that greedy runs find, pruned; null if none. `reached` hears of every peak seen. */
-  under(budget: number, reached: (plan: Plan) => void = () => {}): Plan | null {
+  /** The cheapest plan under the budget that greedy runs find, pruned; null if none. */
+  under(budget: number): Plan | null {
     let best: Plan | null = null
     const attempt = (from: readonly Repeat[], alpha: number): void => {
-      const plan = new Plan(this.facts, budget)
-      restore(plan, from)
-      const fits = greedy(plan, { alpha, repeats: this.#most(), work: GREEDY_WORK / ALPHAS.length })
-      if (fits) prune(plan)
-      reached(plan)
-      if (fits && (!best || plan.extra < best.extra)) best = plan
+      const plan = this.#attempt(budget, from, alpha, GREEDY_WORK)
+      if (plan.over === 0 && (!best || plan.extra < best.extra)) best = plan
     }
     for (const alpha of ALPHAS) attempt([], alpha)
-    this.#starts ??= startsOf(this.facts)
-    for (const start of this.#starts) if (start.peakBytes <= budget) attempt(start.repeats, 1)
-    if (best) return best
-    const nearest = [...this.#starts].sort((a, b) => a.peakBytes - b.peakBytes).slice(0, 2)
-    for (const start of nearest) attempt(start.repeats, 1)
+    for (const start of this.#promising(budget)) attempt(start.repeats, 1)
     return best
+  }
+
+  #attempt(budget: number, from: readonly Repeat[], alpha: number, work: number): Plan {
+    const plan = new Plan(this.facts, budget)
+    restore(plan, from)
+    if (greedy(plan, { alpha, repeats: this.#most(), work })) prune(plan)
+    return plan
+  }
+
+  /** The cheapest starts that fit, and those that miss the budget by least. */
+  #promising(budget: number): readonly Start[] {
+    this.#starts ??= startsOf(this.facts)
+    const starts = this.#starts
+    const fitting = starts.filter((s) => s.peakBytes <= budget).sort((a, b) => a.extra - b.extra)
+    const others = starts.filter((s) => s.peakBytes > budget).sort((a, b) => a.peakBytes - b.peakBytes)
+    return [...fitting.slice(0, STARTS), ...others.slice(0, STARTS / 2)]
   }
 
   /** Makes a plan that fits cheaper. */
   improve(plan: Plan): void {
-    const { seed = 0, work = CHANGES_PER_TASK * this.facts.count } = this.#options
+    const { seed = 0, work = Math.min(CHANGES_PER_TASK * this.facts.count, MOST_CHANGES) } = this.#options
     // Several short runs that start from the best so far find more than a long one.
-    const rounds = 3
-    for (let i = 0; i < rounds; i++) {
-      anneal(plan, { seed: seed * rounds + i, changes: work / rounds, work: ANNEAL_WORK / rounds, repeats: this.#most() })
+    for (let i = 0, idle = 0; i < ROUNDS && idle < 2; i++) {
+      const before = plan.extra
+      anneal(plan, { seed: seed * ROUNDS + i, changes: work / ROUNDS, work: ANNEAL_WORK / ROUNDS, repeats: this.#most() })
+      idle = plan.extra < before ? 0 : idle + 1
     }
   }
 
@@ -62,15 +77,23 @@ export class Search {
   least(): Plan {
     let best = new Plan(this.facts, Infinity)
     let high = best.peak().bytes
-    const reached = (plan: Plan): void => {
+    const consider = (plan: Plan): void => {
       const { bytes } = plan.peak()
       if (bytes >= high) return
       high = bytes
       best = plan
     }
     let low = this.floor.bytes
-    for (let budget = low; high > low && high - low > NEARNESS * high; budget = Math.floor((low + high) / 2)) {
-      if (!this.under(budget, reached)) low = Math.max(low, budget)
+    let work = LEAST_WORK
+    for (let budget = low; work > 0 && high > low && high - low > NEARNESS * high; budget = Math.floor((low + high) / 2)) {
+      const near = this.#promising(budget).slice(-STARTS / 2).map((s) => s.repeats)
+      for (const from of [best.repeats(), ...near, []]) {
+        const plan = this.#attempt(budget, from, 1, LEAST_WORK / 16)
+        work -= plan.work
+        consider(plan)
+        if (plan.over === 0) break
+      }
+      if (high > budget) low = Math.max(low, budget + 1)
     }
     return this.#at(best, high)
   }
@@ -86,6 +109,6 @@ export class Search {
   /** Most repeats of a plan: nobody wants to compute everything over and over. */
   #most(): number {
     const { count } = this.facts
-    return Math.max(6 * count, Math.min(3000, (count * count) / 2))
+    return Math.max(3 * count, Math.min(3000, (count * count) / 2))
   }
 }

@@ -42,8 +42,8 @@ export function segmentRepeats(facts: Facts, turn: number, segments: number): Re
   return found
 }
 
-/** The segment of each task up to the turn. */
-function segmentsOf({ count, reads, cost, bytes, maker }: Facts, turn: number, segments: number): Int32Array {
+/** The segment of each task up to the turn; -1 behind it. Boundaries are near equal shares of cost, where few bytes pass. */
+export function segmentsOf({ count, reads, cost, bytes, maker }: Facts, turn: number, segments: number): Int32Array {
   const crossing = new Float64Array(count + 1)
   const lastRead = new Int32Array(maker.length).fill(-1)
   for (let t = 0; t <= turn; t++) for (const w of reads[t]) lastRead[w] = t

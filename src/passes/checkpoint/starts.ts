@@ -1,23 +1,34 @@
-import type { Facts } from './facts.ts'
+import { floorOf, type Facts } from './facts.ts'
 import { Plan, type Repeat } from './peak.ts'
+import { blockRepeats } from './blocks.ts'
 import { segmentRepeats } from './segments.ts'
 
 /** A plan from segments: its repeats and their peak. */
 export interface Start {
   readonly repeats: readonly Repeat[]
   readonly peakBytes: number
+  readonly extra: number
 }
 
+/** Ranges of bytes, as shares of the plain peak, for which chains of blocks are planned. */
+const RANGES = [1, 0.2, 0.04]
 /** How many turns are tried besides the fullest position, where the graph does not say which task is the loss. */
 const TURNS = 12
 
-/** Plans from 2, 3, 4, 6, 8, ... segments, at the turn where they take least. */
+/** Plans from 2, 3, 4, 6, 8, ... segments and from chains of blocks, at the turn where they take least. */
 export function startsOf(facts: Facts): Start[] {
   const root = Math.sqrt(facts.count)
   const sizes = [2, 3]
   while (sizes[sizes.length - 1] < 3 * root) sizes.push(2 * sizes[sizes.length - 2])
   const turn = bestTurn(facts, Math.max(2, Math.round(root)))
-  return sizes.filter((k) => k <= turn).map((k) => startOf(facts, turn, k))
+  const cut = sizes.filter((k) => k <= turn).map((k) => segmentRepeats(facts, turn, k))
+  const plain = new Plan(facts, Infinity).peak().bytes
+  // Rounding up to whole units costs most where there are few, so small budgets have a finer table.
+  const ranges = RANGES.map((share) => share * plain).filter((range) => range > floorOf(facts).bytes)
+  const chained = ranges.flatMap((range) => blockRepeats(facts, turn, range))
+  // Measuring takes a while where there are thousands of tasks.
+  const stride = Math.ceil(chained.length / (facts.count > 2000 ? 40 : 200))
+  return [...cut, ...chained.filter((_, i) => i % stride === 0)].map((repeats) => measured(facts, repeats))
 }
 
 /** The plan of about sqrt(n) segments that takes least. */
@@ -43,10 +54,13 @@ function bestTurn(facts: Facts, segments: number): number {
 }
 
 function startOf(facts: Facts, turn: number, segments: number): Start {
-  const repeats = segmentRepeats(facts, turn, segments)
+  return measured(facts, segmentRepeats(facts, turn, segments))
+}
+
+function measured(facts: Facts, repeats: readonly Repeat[]): Start {
   const plan = new Plan(facts, Infinity)
   for (const { task, position } of repeats) plan.add(task, position)
-  return { repeats, peakBytes: plan.peak().bytes }
+  return { repeats, peakBytes: plan.peak().bytes, extra: plan.extra }
 }
 
 function least(starts: readonly Start[]): Start | null {
