@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { Builder } from '../src/ir/builder.ts'
 import type { Attrs, Graph, Init, Node } from '../src/ir/graph.ts'
+import { halfBits, isHalf } from '../src/ir/half.ts'
+import { loop } from '../src/ir/loop.ts'
 import { isOp, ops } from '../src/ir/ops/index.ts'
 import { DTYPES, sizeOf, type DType, type Shape, type TypedArray } from '../src/ir/types.ts'
+import { randomCustom, randomScan } from './random-loops.ts'
 
 /** One op applied to operands, as a function with named inputs and their values. */
 export interface Sample {
@@ -56,7 +59,7 @@ interface Recipe {
 const ZEROS: Init = (b, type) => b.zeros(type)
 
 /** What a recipe draws from. */
-class Context {
+export class Context {
   readonly builder = new Builder()
   readonly inputs: Record<string, TypedArray> = {}
   readonly states: Record<string, TypedArray> = {}
@@ -84,13 +87,13 @@ class Context {
       const [u, v, w] = [this.next(), this.next(), this.next()]
       const special = this.draw.special && w < 0.4
       const value = special ? SPECIAL[kind][Math.floor(u * SPECIAL[kind].length)] : kind === 'bool' ? Number(u < 0.5) : domain(u, v)
-      array[i] = kind === 'int' && !special ? Math.trunc(value * 3) : value
+      array[i] = isHalf(dtype) ? halfBits(value, dtype) : kind === 'int' && !special ? Math.trunc(value * 3) : value
     }
     return array
   }
 
   input(shape: Shape, dtype: DType = this.dtype, domain: Domain = GENERAL): Node {
-    const name = 'abcdef'[Object.keys(this.inputs).length]
+    const name = 'abcdefghijkl'[Object.keys(this.inputs).length]
     this.inputs[name] = this.values(sizeOf(shape), dtype, domain)
     return this.builder.input(name, { dtype, shape })
   }
@@ -128,6 +131,8 @@ class Context {
 const FLOATS: readonly DType[] = ['f32', 'f64']
 const NUMBERS: readonly DType[] = ['f32', 'f64', 'i32', 'u32']
 const ALL: readonly DType[] = [...NUMBERS, 'bool']
+/** What can be kept and moved; f16 and bf16 are not computed with. */
+const STORED: readonly DType[] = [...ALL, 'f16', 'bf16']
 const LOGICAL: readonly DType[] = ['i32', 'u32', 'bool']
 const INTS: readonly DType[] = ['i32', 'u32']
 
@@ -162,40 +167,40 @@ const SPECS = ['ik,kj->ij', 'ik,jk->ij', 'ki,kj->ij', 'bik,bkj->bij', 'i,j->ij',
 
 /** Every op's recipe. An op that is missing here fails the suite. */
 const RECIPES: { readonly [op: string]: Recipe } = {
-  input: by(ALL, (c) => c.input(c.shape)),
-  state: by(ALL, (c) => c.state('s', c.shape)),
-  constant: by(ALL, (c) => c.builder.constant(c.values(sizeOf(c.shape), c.dtype, GENERAL), { dtype: c.dtype, shape: c.shape })),
-  literal: by(ALL, (c) => c.builder.literal(c.values(1, c.dtype, GENERAL)[0], { dtype: c.dtype, shape: c.shape })),
+  input: by(STORED, (c) => c.input(c.shape)),
+  state: by(STORED, (c) => c.state('s', c.shape)),
+  constant: by(STORED, (c) => c.builder.constant(c.values(sizeOf(c.shape), c.dtype, GENERAL), { dtype: c.dtype, shape: c.shape })),
+  literal: by(STORED, (c) => c.builder.literal(c.values(1, c.dtype, GENERAL)[0], { dtype: c.dtype, shape: c.shape })),
   iota: by(NUMBERS, (c) => c.builder.iota(ranked(c), c.int(0, ranked(c).length - 1), c.dtype)),
   neg: one(NUMBERS), abs: one(NUMBERS), sign: one(NUMBERS), floor: one(FLOATS, fractional), ceil: one(FLOATS, fractional), round: one(FLOATS, (u, v) => Math.floor(v * 6) - 3 + 0.4 * u),
   exp: one(FLOATS), expm1: one(FLOATS), log: one(FLOATS, between(0.1, 4)), log1p: one(FLOATS, between(-0.8, 3)), sqrt: one(FLOATS, between(0.1, 4)), rsqrt: one(FLOATS, between(0.2, 4)),
-  sin: one(FLOATS), cos: one(FLOATS), tanh: one(FLOATS), sigmoid: one(FLOATS), erf: one(FLOATS), not: one(LOGICAL), stopGradient: one(ALL),
-  cast: by(ALL, (c) => c.make([c.operand()], { to: c.draw.smooth ? 'f64' : ALL[c.int(0, ALL.length - 1)] })),
+  sin: one(FLOATS), cos: one(FLOATS), tanh: one(FLOATS), sigmoid: one(FLOATS), erf: one(FLOATS), not: one(LOGICAL), stopGradient: one(STORED),
+  cast: by(STORED, (c) => c.make([c.operand()], { to: c.draw.smooth ? 'f64' : STORED[c.int(0, STORED.length - 1)] })),
   bitcast: by(['f32', 'i32', 'u32'], (c) => c.make([c.operand()], { to: (['f32', 'i32', 'u32'] as const)[c.int(0, 2)] })),
   add: two(NUMBERS), sub: two(NUMBERS), mul: two(NUMBERS), div: two(NUMBERS, GENERAL, signed(0.5, 2)), rem: two(NUMBERS, signed(0.2, 0.9), signed(1, 2)),
   pow: two(FLOATS, between(0.2, 3), signed(0.1, 2)), max: two(NUMBERS), min: two(NUMBERS), atan2: two(FLOATS),
   eq: two(ALL), ne: two(ALL), lt: two(NUMBERS), le: two(NUMBERS), gt: two(NUMBERS), ge: two(NUMBERS),
   and: two(LOGICAL), or: two(LOGICAL), xor: two(LOGICAL), shl: two(INTS), shr: two(INTS),
   select: by(ALL, (c) => c.make([c.operand(c.shape, 'bool'), c.operand(), c.operand()])),
-  reshape: by(ALL, (c) => c.make([c.operand()], { shape: [[sizeOf(c.shape)], [1, sizeOf(c.shape), 1], [...c.shape].reverse()][c.int(0, 2)] })),
-  permute: by(ALL, (c) => c.make([c.operand()], { perm: c.shape.map((_, i) => (i + 1) % c.shape.length) })),
-  broadcast: by(ALL, (c) => c.make([c.operand(c.shape.map((d) => (c.next() < 0.5 ? 1 : d)))], { shape: c.shape })),
-  slice: by(ALL, (c) => {
+  reshape: by(STORED, (c) => c.make([c.operand()], { shape: [[sizeOf(c.shape)], [1, sizeOf(c.shape), 1], [...c.shape].reverse()][c.int(0, 2)] })),
+  permute: by(STORED, (c) => c.make([c.operand()], { perm: c.shape.map((_, i) => (i + 1) % c.shape.length) })),
+  broadcast: by(STORED, (c) => c.make([c.operand(c.shape.map((d) => (c.next() < 0.5 ? 1 : d)))], { shape: c.shape })),
+  slice: by(STORED, (c) => {
     const step = c.shape.map(() => c.int(1, 3))
     const start = c.shape.map(() => c.int(0, 2))
     return c.make([c.operand(c.shape.map((d, i) => start[i] + d * step[i] + c.int(0, 1)))], { start, size: c.shape, step })
   }),
-  flip: by(ALL, (c) => c.make([c.operand()], { axes: c.shape.map((_, i) => i).filter(() => c.next() < 0.7) })),
-  pad: by(ALL, (c) => {
+  flip: by(STORED, (c) => c.make([c.operand()], { axes: c.shape.map((_, i) => i).filter(() => c.next() < 0.7) })),
+  pad: by(STORED, (c) => {
     const some = (): number[] => c.shape.map(() => c.int(0, 2))
     return c.make([c.operand()], { low: some(), high: some(), interior: some(), value: c.dtype === 'bool' ? 1 : c.int(0, 2) })
   }),
-  concat: by(ALL, (c) => {
+  concat: by(STORED, (c) => {
     const shape = ranked(c)
     const axis = c.int(0, shape.length - 1)
     return c.make(Array.from({ length: c.int(1, 3) }, () => c.operand(shape.map((d, i) => (i === axis ? c.int(0, 4) : d)))), { axis })
   }),
-  window: by(ALL, (c) => {
+  window: by(STORED, (c) => {
     const w = windows(c)
     return c.make([c.operand(w.shape)], w.attrs)
   }),
@@ -207,7 +212,7 @@ const RECIPES: { readonly [op: string]: Recipe } = {
     const shapes = spec.split('->')[0].split(',').map((l) => [...l].map((x) => extent.get(x) ?? (extent.set(x, c.next() < 0.05 ? 0 : c.int(1, c.next() < 0.3 ? 19 : 5)), extent.get(x)!)))
     return c.make(shapes.map((s) => c.operand(s)), { spec })
   }),
-  gather: by(ALL, (c) => {
+  gather: by(STORED, (c) => {
     const shape = full(ranked(c))
     const axis = c.int(0, shape.length - 1)
     return c.make([c.operand(shape), c.operand(c.next() < 0.3 ? [] : [c.int(1, 4)], 'i32', signed(0, 2))], { axis })
@@ -223,10 +228,15 @@ const RECIPES: { readonly [op: string]: Recipe } = {
     return c.make([c.operand(w.patches)], { ...w.attrs, shape: w.shape })
   }),
   randomBits: by(['u32'], (c) => c.make([c.input([2], 'u32'), c.input([], 'u32')], { shape: c.shape })),
+  scan: by(STORED, randomScan),
+  custom: by(ALL, randomCustom),
 }
 
+/** Ops that a function can be made of. What has no loops at all exists only while derivatives are taken. */
+export const computed = (): string[] => ops().filter((d) => d.lowering.kind !== 'opaque').map((d) => d.name)
+
 /** Ops of the table that have no recipe, and recipes of no op: both must be empty. */
-export const unmatched = (): string[] => [...ops().map((d) => d.name).filter((n) => !Object.hasOwn(RECIPES, n)), ...Object.keys(RECIPES).filter((n) => !isOp(n))]
+export const unmatched = (): string[] => [...computed().filter((n) => !Object.hasOwn(RECIPES, n)), ...Object.keys(RECIPES).filter((n) => !isOp(n))]
 
 const shapes = (smooth: boolean): fc.Arbitrary<number[]> => {
   const small = fc.constantFrom(1, 2, 3, 4, 5)
@@ -253,7 +263,10 @@ function sampleOf(c: Context, node: Node): Sample {
 
 /** Ops that a gradient flows through: those with a derivative that take f64. */
 export const differentiable = (): string[] =>
-  ops().filter((d) => d.derivative === undefined && d.lowering.kind !== 'leaf' && (RECIPES[d.name]?.dtypes.includes('f64') ?? true)).map((d) => d.name)
+  ops().filter((d) => d.derivative === undefined && d.lowering.kind !== 'leaf' && d.lowering.kind !== 'opaque' && (RECIPES[d.name]?.dtypes.includes('f64') ?? true)).map((d) => d.name)
+
+/** Ops of whose tangent nothing is known but its transpose: forward mode refuses them. */
+export const reverseOnly = (op: string): boolean => op === 'custom'
 
 /** A random function of f32 inputs and states, with its values. */
 export interface Program {
@@ -267,15 +280,14 @@ const JOINING = ['add', 'sub', 'mul', 'max', 'min'] as const
 const COMPARING = ['lt', 'le', 'gt', 'ge'] as const
 
 /** One more value from those there are: ops that keep values small, so that rounding does not grow. */
-function grow(c: Context, pool: Node[]): Node {
-  const { builder: b } = c
+function grow(c: Context, pool: Node[], b: Builder = c.builder, depth = 0): Node {
   const x = pool[c.int(0, pool.length - 1)]
   const axes = x.shape.map((_, i) => i)
   const fits = pool.filter((y) => y.shape.length === x.shape.length && y.shape.every((d, i) => d === x.shape[i]))
   const y = fits[c.int(0, fits.length - 1)]
   const bounded = (n: Node): Node => b.make('tanh', [n])
   const half = (n: Node): Node => b.make('mul', [n, b.literal(0.5, n)])
-  switch (c.int(0, 17)) {
+  switch (c.int(0, 18)) {
     case 0: case 1:
       return b.make(TAME[c.int(0, TAME.length - 1)], [x])
     case 2: case 3: case 4:
@@ -314,9 +326,35 @@ function grow(c: Context, pool: Node[]): Node {
       const patches = b.make('window', [x], attrs)
       return c.next() < 0.5 ? bounded(b.make('overlapAdd', [patches], { ...attrs, shape: x.shape })) : half(patches)
     }
+    case 17:
+      return depth < 2 ? growLoop(c, pool, b, depth + 1) : half(x)
     default:
       return axes.length ? bounded(b.make('cumsum', [x], { axis: c.int(0, axes.length - 1) })) : bounded(x)
   }
+}
+
+/** A loop over values there are, with a body of the same kind; all its results join the pool. */
+function growLoop(c: Context, pool: Node[], b: Builder, depth: number): Node {
+  const draw = (): Node => pool[c.int(0, pool.length - 1)]
+  const carries = Array.from({ length: c.int(0, 2) }, draw)
+  const first = pool.find((n) => n.shape.length > 0)
+  const scanned = first && (c.next() < 0.8 || !carries.length) ? [first, draw()].filter((n) => n.shape[0] === first.shape[0]) : []
+  const captured = [draw()]
+  if (!carries.length && !scanned.length) carries.push(draw())
+  const own = new Builder()
+  const types = [...carries, ...scanned.map((n) => ({ dtype: n.dtype, shape: n.shape.slice(1) })), ...captured]
+  const inputs = types.map((type, i) => ({ name: `a${i}`, node: own.input(`a${i}`, type) }))
+  const inside = inputs.map((i) => i.node)
+  for (let i = c.int(1, 5); i > 0; i--) {
+    const next = grow(c, inside, own, depth)
+    if (sizeOf(next.shape) <= 256 && next.shape.length <= 3) inside.push(next)
+  }
+  const like = (x: Node): Node => inside.filter((n) => n.shape.join() === x.shape.join() && n.shape.length === x.shape.length).at(-1)!
+  const results = [...carries.map((x) => own.make('tanh', [like(x)])), inside.at(-1)!, inside[c.int(0, inside.length - 1)]]
+  const body: Graph = { name: 'body', builder: own, inputs, states: [], results: results.map((node, i) => ({ name: `r${i}`, node })), updates: [] }
+  const made = loop(b, { body, carries, scanned, captured, length: scanned.length ? scanned[0].shape[0] : c.int(1, 3), reverse: c.next() < 0.5 })
+  pool.push(...made.filter((n) => sizeOf(n.shape) <= 1024 && n.shape.length <= 4))
+  return made[c.int(0, made.length - 1)]
 }
 
 /** Draws a whole function: a few inputs and states, `size` ops, several results, and updates of the states. */

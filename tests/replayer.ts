@@ -4,8 +4,9 @@ import { evaluate as evaluateAffine } from '../src/ir/affine.ts'
 import { evaluate, evaluateNodes } from '../src/ir/evaluate.ts'
 import { topological, type Node } from '../src/ir/graph.ts'
 import { opNamed } from '../src/ir/ops/index.ts'
-import type { Buffer, Kernel, Layout, Plan, Region } from '../src/ir/plan.ts'
+import type { Buffer, Kernel, Layout, LoopPlan, Plan } from '../src/ir/plan.ts'
 import { bytesOf, DTYPES, rowMajor, sameShape, sizeOf, type TensorType, type TypedArray } from '../src/ir/types.ts'
+import { heldOutside, isLoop, layoutInside, loopFaults, runSteps } from './replayer-loops.ts'
 
 export type Values = Record<string, TypedArray>
 
@@ -15,6 +16,11 @@ const isReshape = (n: Node): boolean => {
   const l = loweringOf(n)
   return l.kind === 'view' && l.view === 'reshape'
 }
+/** What a node's value is computed from: a view reads its first operand and no other. */
+const readBy = (n: Node): readonly Node[] => {
+  const l = loweringOf(n)
+  return l.kind === 'view' && l.view !== 'place' ? n.operands.slice(0, 1) : n.operands
+}
 /** The node whose bytes a reshape is. */
 const bytesBehind = (n: Node): Node => (isReshape(n) ? bytesBehind(n.operands[0]) : n)
 const isCoreKind = (n: Node): boolean => {
@@ -22,37 +28,40 @@ const isCoreKind = (n: Node): boolean => {
   return ['reduce', 'contract', 'cumulate', 'scatter'].includes(l.kind) || (l.kind === 'view' && l.view === 'place')
 }
 
+/** Bytes that are counted from one place; what lies outside of a loop's body has a place of its own each. */
+const regionOf = (b: Buffer): string => (b.region === 'outer' ? `outer ${b.id}` : b.region)
+
 /** What each byte range holds; a write forgets everything that it touches. */
 class Memory {
-  held: { region: Region; start: number; end: number; node: Node }[] = []
+  held: { region: string; start: number; end: number; node: Node }[] = []
 
   write(b: Buffer, node: Node): void {
-    const [start, end] = [b.offset, b.offset + bytesOf(node)]
-    this.held = this.held.filter((h) => h.region !== b.region || h.end <= start || h.start >= end)
-    if (end > start) this.held.push({ region: b.region, start, end, node })
+    const [region, start, end] = [regionOf(b), b.offset, b.offset + bytesOf(node)]
+    this.held = this.held.filter((h) => h.region !== region || h.end <= start || h.start >= end)
+    if (end > start) this.held.push({ region, start, end, node })
   }
 
   /** Drops what is not in the buffers that say they are in use at `t`. */
   expire(plan: Plan, t: number): void {
     const live = plan.buffers.filter((b) => b.from <= t && t <= b.to)
     this.held = this.held.filter(({ region, start, end }) =>
-      live.some((b) => b.region === region && b.offset <= start && end <= b.offset + b.bytes),
+      live.some((b) => regionOf(b) === region && b.offset <= start && end <= b.offset + b.bytes),
     )
   }
 
   holds(b: Buffer, node: Node): boolean {
     if (bytesOf(node) === 0) return true
     const end = b.offset + bytesOf(node)
-    return this.held.some((h) => h.region === b.region && h.start === b.offset && h.end === end && h.node === node)
+    return this.held.some((h) => h.region === regionOf(b) && h.start === b.offset && h.end === end && h.node === node)
   }
 }
 
-/** Everything that is wrong with a plan, as text; empty if it keeps all its promises. */
-export function replaySymbolically(plan: Plan, layout: Layout): string[] {
+/** Everything that is wrong with a plan, as text; empty if it keeps all its promises. `outside`: what its outer buffers hold. */
+export function replaySymbolically(plan: Plan, layout: Layout, outside: ReadonlyMap<number, Node> = new Map()): string[] {
   const wrong: string[] = []
   const { buffers, graph } = plan
   const memory = new Memory()
-  const size: { [R in Exclude<Region, 'outer'>]: number } = { state: layout.stateBytes, constant: layout.constantBytes, arena: plan.arenaBytes }
+  const size = { state: layout.stateBytes, constant: layout.constantBytes, arena: plan.arenaBytes, outer: Infinity }
   const end = plan.kernels.length - 1
   buffers.forEach((b, i) => {
     if (b.id !== i) wrong.push(`buffer ${i} has id ${b.id}`)
@@ -71,6 +80,7 @@ export function replaySymbolically(plan: Plan, layout: Layout): string[] {
       memory.write(b, graph.builder.state(graph.states.find((s) => s.name === b.name)!))
     }
   })
+  for (const [id, node] of outside) memory.write(buffers[id], node)
   for (const b of buffers) if (b.region === 'constant') for (const n of constantsAt(plan, b)) memory.write(b, n)
   if (plan.inputs.map((i) => i.name).join() !== graph.inputs.map((i) => i.name).join()) wrong.push('inputs differ from the graph')
   for (const i of plan.inputs) {
@@ -83,7 +93,8 @@ export function replaySymbolically(plan: Plan, layout: Layout): string[] {
 
   plan.kernels.forEach((k, t) => {
     memory.expire(plan, t)
-    for (const complaint of kernelFaults(plan, k)) wrong.push(`${k.name}: ${complaint}`)
+    const faults = k.loop ? faultsOfLoop(plan, k, k.loop, t, layout) : kernelFaults(plan, k)
+    for (const complaint of faults) wrong.push(`${k.name}: ${complaint}`)
     for (const l of k.loads) {
       const b = buffers[l.buffer]
       if (b.from > t || b.to < t) wrong.push(`${k.name} loads from ${b.name} outside its lifetime`)
@@ -91,7 +102,7 @@ export function replaySymbolically(plan: Plan, layout: Layout): string[] {
     }
     for (const s of k.stores) {
       const b = buffers[s.buffer]
-      if (b.region === 'constant') wrong.push(`${k.name} writes a constant`)
+      if (b.region === 'constant' || b.region === 'outer') wrong.push(`${k.name} writes to the ${b.region} region`)
       if (b.from > t || b.to < t) wrong.push(`${k.name} stores to ${b.name} outside its lifetime`)
       if (bytesOf(s.node) !== b.bytes) wrong.push(`${k.name} stores ${bytesOf(s.node)} bytes into ${b.name} of ${b.bytes}`)
       if (DTYPES[b.type.dtype].array !== DTYPES[s.node.dtype].array) wrong.push(`${k.name} stores ${s.node.dtype} into ${b.name}`)
@@ -125,6 +136,12 @@ export function replaySymbolically(plan: Plan, layout: Layout): string[] {
   return wrong
 }
 
+/** A loop keeps its promises, and so does the plan of its body, which runs in between. */
+const faultsOfLoop = (plan: Plan, k: Kernel, loop: LoopPlan, t: number, layout: Layout): string[] => [
+  ...loopFaults(plan, k, t),
+  ...replaySymbolically(loop.plan, layoutInside(loop, layout), heldOutside(loop)).map((complaint) => `in its body: ${complaint}`),
+]
+
 /** The lower bound is what is live at once; the arena is no smaller. */
 function boundFaults(plan: Plan): string[] {
   const wrong: string[] = []
@@ -157,8 +174,9 @@ function kernelFaults(plan: Plan, k: Kernel): string[] {
     seen.add(n)
     const l = loweringOf(n)
     if (l.kind === 'leaf' && l.leaf !== 'literal' && l.leaf !== 'iota') wrong.push(`needs ${show(n)}, which is not loaded`)
+    if (isLoop(n)) wrong.push(`needs ${show(n)}, which only a loop computes`)
     if (isCoreKind(n) && n !== k.core) wrong.push(`needs ${show(n)}, which is neither loaded nor the core`)
-    n.operands.forEach(need)
+    readBy(n).forEach(need)
   }
   for (const { node } of k.stores) {
     if (!sameShape(node.shape, shape)) wrong.push(`stores ${show(node)} in a space of [${shape.join()}]`)
@@ -255,42 +273,76 @@ class Trace {
 
   #depends(n: Node): boolean {
     if (this.#loaded.has(n)) return n === this.#target
-    return n.operands.some((o) => this.#depends(o))
+    return readBy(n).some((o) => this.#depends(o))
   }
 }
+
+/** The bytes of each region; those of what lies outside of a loop's body buffer by buffer. */
+interface Places {
+  readonly state: Uint8Array<ArrayBuffer>
+  readonly constant: Uint8Array<ArrayBuffer>
+  readonly arena: Uint8Array<ArrayBuffer>
+  readonly outer: (buffer: number) => Uint8Array<ArrayBuffer>
+}
+
+const bytesIn = (places: Places, b: Buffer): Uint8Array<ArrayBuffer> =>
+  b.region === 'outer' ? places.outer(b.id) : places[b.region].subarray(b.offset, b.offset + b.bytes)
+
+const asArray = (bytes: Uint8Array<ArrayBuffer>, { dtype, shape }: TensorType): TypedArray =>
+  new DTYPES[dtype].array(bytes.buffer, bytes.byteOffset, sizeOf(shape))
 
 /** Runs a plan kernel by kernel over real bytes, with NaN wherever nothing is promised to be. */
 export function replayNumerically(
   plan: Plan, layout: Layout, inputs: Values, states: Values,
 ): { results: Values; states: Values } {
-  const memory: { [R in Exclude<Region, 'outer'>]: Uint8Array<ArrayBuffer> } = {
+  const places: Places = {
     state: new Uint8Array(layout.stateBytes).fill(0xff),
     constant: new Uint8Array(layout.constantBytes),
     arena: new Uint8Array(plan.arenaBytes).fill(0xff),
+    outer: () => { throw new Error('there is nothing around the plan of a function') },
   }
-  const at = (region: Region, offset: number, { dtype, shape }: TensorType): TypedArray =>
-    new DTYPES[dtype].array(memory[region].buffer, offset, sizeOf(shape))
-  const view = (b: Buffer, node: Node): TypedArray => at(b.region, b.offset, node)
-  for (const { node, offset } of layout.constants) at('constant', offset, node).set(node.attrs.values as never)
-  for (const [name, { offset, type }] of layout.states) {
-    if (states[name]) at('state', offset, type).set(states[name] as never)
+  const view = (buffer: number, node: Node): TypedArray => asArray(bytesIn(places, plan.buffers[buffer]), node)
+  for (const { node, offset } of layout.constants) asArray(places.constant.subarray(offset), node).set(node.attrs.values as never)
+  const stateAt = (name: string): TypedArray => {
+    const { offset, type } = layout.states.get(name)!
+    return asArray(places.state.subarray(offset), type)
   }
-  for (const i of plan.inputs) view(plan.buffers[i.buffer], i.node).set(inputs[i.name] as never)
+  for (const name of layout.states.keys()) if (states[name]) stateAt(name).set(states[name] as never)
+  for (const i of plan.inputs) view(i.buffer, i.node).set(inputs[i.name] as never)
+  runKernels(plan, places)
+  return {
+    results: Object.fromEntries(plan.results.map((r) => [r.name, view(r.buffer, r.node).slice()])),
+    states: Object.fromEntries(Object.keys(states).map((name) => [name, stateAt(name).slice()])),
+  }
+}
+
+function runKernels(plan: Plan, places: Places): void {
+  const bytes = (buffer: number): Uint8Array<ArrayBuffer> => bytesIn(places, plan.buffers[buffer])
+  const view = (buffer: number, node: Node): TypedArray => asArray(bytes(buffer), node)
   plan.kernels.forEach((k, t) => {
-    poison(memory.arena, plan, t)
-    const loads = new Map(k.loads.map((l) => [l.node, view(plan.buffers[l.buffer], l.node).slice()]))
+    poison(places.arena, plan, t)
+    if (k.loop) return runLoop(k.loop, places, bytes)
+    const loads = new Map(k.loads.map((l) => [l.node, view(l.buffer, l.node).slice()]))
     const stored = k.stores.map((s) => s.node)
     const values = evaluateNodes(stored, { known: withoutSources(stored, loads) }, { precision: 'declared' })
-    for (const s of k.stores) view(plan.buffers[s.buffer], s.node).set(values.get(s.node) as never)
+    for (const s of k.stores) view(s.buffer, s.node).set(values.get(s.node) as never)
   })
-  poison(memory.arena, plan, plan.kernels.length - 1)
-  return {
-    results: Object.fromEntries(plan.results.map((r) => [r.name, view(plan.buffers[r.buffer], r.node).slice()])),
-    states: Object.fromEntries(Object.keys(states).map((name) => {
-      const { offset, type } = layout.states.get(name)!
-      return [name, at('state', offset, type).slice()]
-    })),
+  poison(places.arena, plan, plan.kernels.length - 1)
+}
+
+/** Its body in its scratch: the carries, then an arena that each step finds empty but for its slices. */
+function runLoop(loop: LoopPlan, places: Places, around: (buffer: number) => Uint8Array<ArrayBuffer>): void {
+  const room = around(loop.scratch).fill(0xff)
+  const captured = new Map(loop.captured.map((c) => [c.buffer, c.from]))
+  const inner: Places = {
+    state: room.subarray(0, loop.stateBytes),
+    constant: places.constant,
+    arena: room.subarray(loop.stateBytes, loop.stateBytes + loop.plan.arenaBytes),
+    outer: (buffer) => around(captured.get(buffer)!),
   }
+  const inside = (buffer: number): Uint8Array => bytesIn(inner, loop.plan.buffers[buffer])
+  const step = { begin: () => void inner.arena.fill(0xff), run: () => runKernels(loop.plan, inner) }
+  runSteps(loop, { around, inside, state: inner.state }, step)
 }
 
 /** What is loaded, and in place of everything that only leads to it NaN: no kernel may look behind its loads. */
@@ -300,7 +352,7 @@ function withoutSources(stored: readonly Node[], loads: ReadonlyMap<Node, TypedA
   for (let n = stack.pop(); n; n = stack.pop()) {
     if (needed.has(n)) continue
     needed.add(n)
-    if (!loads.has(n)) stack.push(...n.operands)
+    if (!loads.has(n)) stack.push(...readBy(n))
   }
   const known = new Map(loads)
   const behind = topological(stored).filter((n) => !needed.has(n))

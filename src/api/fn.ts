@@ -19,13 +19,28 @@ export type InputsOf<I extends Specs> = {
 }
 /** Result tensors by name. */
 export type Results = { readonly [name: string]: Tensor }
-type ScalarNames<R extends Results> = { [K in keyof R]: R[K] extends Scalar<DType> ? K : never }[keyof R] & string
+/** Names of the results that are scalars. */
+export type ScalarNames<R extends Results> = { [K in keyof R]: R[K] extends Scalar<DType> ? K : never }[keyof R] & string
 
 /** What `compile` needs of a function. */
 export interface Declared<I extends Specs = Specs, R extends Results = Results> {
   readonly inputs: I
   readonly graph: Graph
   readonly results: R
+  /** What was minimised to make it a training step. */
+  readonly training?: readonly Training[]
+  /** Names of the states whose gradients lie one after the other in its result, or input, `gradients`. */
+  readonly parameters?: readonly string[]
+}
+
+/** A loss that a training step minimises. */
+export interface Training {
+  /** The function before it was differentiated. */
+  readonly graph: Graph
+  /** Name of the result that is minimised. */
+  readonly loss: string
+  /** Names of the states that are updated. */
+  readonly wrt: readonly string[]
 }
 
 /** A declared function: a graph with typed inputs and results. Immutable: `minimize` gives a new one. */
@@ -34,10 +49,14 @@ export class Fn<I extends Specs = Specs, R extends Results = Results> implements
   readonly graph: Graph
   /** Carries the result types; never present at run time. */
   declare readonly results: R
+  readonly training: readonly Training[]
+  readonly parameters?: readonly string[]
 
-  constructor(inputs: I, graph: Graph) {
+  constructor(inputs: I, graph: Graph, { training = [], parameters }: Pick<Declared, 'training' | 'parameters'> = {}) {
     this.inputs = inputs
     this.graph = graph
+    this.training = training
+    if (parameters) this.parameters = parameters
   }
 
   /**
@@ -54,7 +73,10 @@ export class Fn<I extends Specs = Specs, R extends Results = Results> implements
   ): Fn<I, R & Monitored<M>> {
     checkOptions('minimize', options, ['wrt', 'monitor'])
     const step = minimise(this.graph, { loss, optimizer, stabilise: stabiliseNodes, ...options })
-    return new Fn<I, R & Monitored<M>>(this.inputs, step)
+    const { states, updates } = this.graph
+    const isNew = (name: string): boolean => states.some((s) => s.name === name && s.trainable) && !updates.some((u) => u.name === name)
+    const wrt = step.updates.map((u) => u.name).filter(isNew)
+    return new Fn<I, R & Monitored<M>>(this.inputs, step, { training: [...this.training, { graph: this.graph, loss, wrt }] })
   }
 
   /**
@@ -122,11 +144,10 @@ function refuseStrays(graph: Graph): void {
   if (!strays.size) return
   const [stray] = strays
   const user = order.find((n) => n.operands.some((o) => strays.has(o))) ?? stray
-  const fromScan = String(stray.attrs.name).startsWith('\u0000scan')
-  throw new GradcError('build/foreign', `a value of ${fromScan ? 'the body of a scan' : 'the adjoint of a custom value'} is used outside of it`, {
-    parties: [{ label: 'x', node: user }],
-    hint: fromScan ? 'give it as an output of the step, out: { y }, and use what scan returns' : 'what the adjoint computes is only for the cotangents that it returns',
-  })
+  const [where, hint] = String(stray.attrs.name).startsWith('\u0000scan')
+    ? ['the body of a scan', 'give it as an output of the step, out: { y }, and use what scan returns']
+    : ['the adjoint of a custom value', 'what the adjoint computes is only for the cotangents that it returns']
+  throw new GradcError('build/foreign', `a value of ${where} is used outside of it`, { parties: [{ label: 'x', node: user }], hint })
 }
 
 /** A plain object: a promise, a map or an array has no entries to take by name. */

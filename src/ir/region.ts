@@ -33,6 +33,8 @@ export function outline(
   const captured: Node[] = []
   const capture = (node: Node): void => {
     if (inside.has(node) || known.has(node) || replaced.has(node)) return
+    // A view is a way of reading: what it reads is captured, and nothing is spread over memory in front of the loop.
+    if (isView(node)) return node.operands.forEach(capture)
     declare(`k${captured.length}`, node)
     captured.push(node)
   }
@@ -41,6 +43,11 @@ export function outline(
   const nodes = transplant(b, roots.map((r) => r.node), replaced)
   const results = roots.map(({ name: key }, i) => ({ name: key, node: nodes[i] }))
   return { region: { name, builder: b, inputs, states: [], results, updates: [] }, captured }
+}
+
+const isView = (node: Node): boolean => {
+  const { lowering } = opNamed(node.op)
+  return lowering.kind === 'view' && lowering.view !== 'place'
 }
 
 /** Nodes that are known without any storage: literals and positions, and elementwise ops and views of them. */

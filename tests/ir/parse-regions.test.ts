@@ -1,4 +1,4 @@
-// Regions in text, in verification and in rewriting, held with an op that stands in for scan: nothing but a body.
+// Regions in text, in verification and in rewriting, held with ops that are nothing but a body, or two.
 import { describe, expect, test, vi } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import type { OpDef } from '../../src/ir/op.ts'
@@ -12,19 +12,21 @@ vi.mock('../../src/ir/ops/index.ts', async (original) => {
     name: 'call',
     arity: 1,
     attrs: [],
+    regions: 1,
     infer: (_, __, regions) => regions[0].results[0].node,
     lowering: { kind: 'region' },
   }
+  const own = new Map([call, { ...call, name: 'callTwo', regions: 2 }].map((def) => [def.name, def]))
   return {
-    ops: () => [...real.ops(), call],
-    isOp: (name: string) => name === 'call' || real.isOp(name),
-    opNamed: (name: string) => (name === 'call' ? call : real.opNamed(name)),
+    ops: () => [...real.ops(), ...own.values()],
+    isOp: (name: string) => own.has(name) || real.isOp(name),
+    opNamed: (name: string) => own.get(name) ?? real.opNamed(name),
   }
 })
 
 const TEXT = `graph "outer" {
   %0 = input f32[3] "x"
-  %1 = call f32[3] %0 graph "body" {
+  %1 = callTwo f32[3] %0 graph "body" {
     state "w" f32[3]
     %0 = input f32[3] "x"
     %1 = neg f32[3] %0

@@ -185,14 +185,14 @@ describe('what is stored', () => {
     ])
   })
 
-  test('a random mask is drawn once and stored as bits', () => {
+  test('a random mask is drawn again wherever it is wanted, and never stored', () => {
     const b = new Builder()
     const [key, x, w] = [input(b, 'key', [2], 'u32'), input(b, 'x', [6, 4]), input(b, 'w', [4, 4])]
     const keep = less(cast(randomBits(key, b.literal(7, { dtype: 'u32', shape: [] }), [6, 4]), 'f32'), 2 ** 31)
     const y = where(keep, x, 0)
     const { kernels } = planned(graphOf(b, { dw: einsum('ki,kj->ij', y, where(keep, matmul(y, w), 0)) }))
     const drawing = kernels.filter((k) => k.includes('random'))
-    expect(drawing).toEqual(['randomBits_cast_lt_select: key x -> t0 bool[6, 4], t1 f32[6, 4]'])
+    expect(drawing).toEqual(['randomBits_cast_lt_select: key x -> t0 f32[6, 4]', 'contract_randomBits_cast_lt_select: t0 w key -> t1 f32[6, 4]'])
   })
 
   test('views of stored values are not copied for a contraction, others once', () => {

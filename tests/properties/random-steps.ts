@@ -5,7 +5,7 @@ import { Builder } from '../../src/ir/builder.ts'
 import type { Graph, Node } from '../../src/ir/graph.ts'
 import {
   add, argmax, broadcastTo, cast, concat, cumsum, einsum, exp, flip, gather, lessEqual, matmul, max, maximum, mul, pad, prod,
-  reshape, scatterAdd, slice, sub, sum, tanh, transpose, where, window,
+  reshape, scan, scatterAdd, slice, sub, sum, tanh, transpose, where, window,
 } from '../../src/ir/lang/index.ts'
 import { sizeOf } from '../../src/ir/types.ts'
 import { graphOf, input, state } from '../passes/plans.ts'
@@ -84,6 +84,16 @@ const MAKES: readonly Make[] = [
     return scatterAdd(pick(x.shape), argmax(x, { axis: 1 }), x)
   },
   (pick) => cast(cast(pick(), 'i32'), 'f32'),
+  (pick, n) => {
+    const [x, y] = [matrix(pick()), pick()]
+    const { carry, out } = scan({ y }, { x }, ({ y }, { x }) => ({ carry: { y: tanh(add(y, sum(x))) }, out: { x: mul(x, 2), y } }), { reverse: n % 2 === 1 })
+    return [carry.y, out.x, out.y][n % 3]
+  },
+  (pick) => {
+    // Every slice is both overwritten and read whole.
+    const x = matrix(pick())
+    return scan({}, { x }, (_, { x: row }) => ({ carry: {}, out: { y: mul(row, sum(x)) } })).out.y
+  },
 ]
 
 const LARGEST = 64

@@ -7,6 +7,7 @@ export { broadcastTo, type Agree, type Operand, type Scalar, type Tensor } from 
 export * from './view.ts'
 export { scan, type Checkpoint, type ScanOptions, type Scanned, type Step, type Tensors } from './scan.ts'
 export { custom } from './custom.ts'
+export { checkpoint } from './checkpoint.ts'
 export { cond } from './cond.ts'
 export { argsort, sort, takeAlongAxis, topK, type AlongOptions, type SortOptions, type Sorted } from './sort.ts'
 export { median, quantile } from './quantile.ts'

@@ -178,7 +178,7 @@ function gradientsOf(loss: Node, parameters: readonly Node[], seed: Node | null)
 }
 
 /** Runs the optimiser. Its states change as {@link OptimizerState} says afterwards. */
-function changesOf(optimizer: Optimizer, entries: readonly Entry[], context: TransformContext): Change[] {
+export function changesOf(optimizer: Optimizer, entries: readonly Entry[], context: TransformContext): Change[] {
   const given = optimizer.update(context, entries)
   checkList(optimizer.name, 'deltas', given)
   return entries.map(({ name, parameter }, i) => {

@@ -36,12 +36,13 @@ export function transposeScan({ node, cotangents, linear }: LoopCotangents, tran
   const outputs = [...cotangents.keys()].filter((i) => i >= spec.carries).sort((i, j) => i - j)
   const summed = by.filter((at) => !isCarry(at) && !isScanned(at) && arrived.get(at))
   const stacked = by.filter((at) => isScanned(at) && arrived.get(at))
-  // A sum over steps of products is one product over all steps, after the loop; any other sum is a carry of its own.
+  // A sum over steps of products is one product over all steps, after the loop; any other sum is a carry of its own. A loop
+  // that keeps little cannot keep the factors of all steps either.
   const terms = summed.map((at) => arrived.get(at)!)
   const varying = dependents([...body.inputs.slice(0, spec.carries + spec.scanned).map((i) => i.node), ...cts.values()], terms)
   const products = new Map(summed.flatMap((at) => {
     const term = arrived.get(at)!
-    const splits = term.operands.length === 2 && term.operands.every((o) => varying.has(o)) && opNamed(term.op).lowering.kind === 'contract'
+    const splits = !spec.recompute && term.operands.length === 2 && term.operands.every((o) => varying.has(o)) && opNamed(term.op).lowering.kind === 'contract'
     return splits ? [[at, term] as const] : []
   }))
   const carried = summed.filter((at) => !products.has(at))
