@@ -69,5 +69,5 @@ export function bytesText(bytes: number): string {
 }
 
 /** Names are the user's: nothing in them may become markup, and control characters are no XML at all. */
-const escaped = (text: string): string =>
+export const escaped = (text: string): string =>
   text.replace(/[<>&"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\p{Cc}\p{Cs}\ufffe\uffff]/gu, '\ufffd')

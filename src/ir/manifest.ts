@@ -12,6 +12,8 @@ export interface Slot {
 export interface Manifest {
   readonly gradc: string
   readonly name: string
+  /** Of name, seed, states and functions with their types: 16 hexadecimal digits. Weights files carry it to tell who saved them. */
+  readonly hash: string
   readonly target: 'wasm' | 'js'
   /** Seed of the first values when `load` is given none. */
   readonly seed: number
@@ -23,10 +25,18 @@ export interface Manifest {
     /** One arena serves all functions in turn: the largest that any of them needs, its scratch included. */
     readonly arenaBytes: number
   }
-  readonly states: readonly Slot[]
-  /** In the order of the code's entries, after the entry that makes the first values. */
+  readonly states: readonly (Slot & {
+    /** Present if optimisers may update it: the flat view of the model has these states, in this order. */
+    readonly trainable?: true
+  })[]
+  /**
+   * In the order of the code's entries, after the entry that makes the first values. Several of one name are one function
+   * for several lengths of input.
+   */
   readonly functions: readonly {
     readonly name: string
+    /** Names of the states whose gradients lie one after the other in the result, or input, `gradients`. */
+    readonly parameters?: readonly string[]
     readonly inputs: readonly Slot[]
     readonly results: readonly Slot[]
     readonly arenaBytes: number

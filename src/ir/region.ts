@@ -47,7 +47,7 @@ export function outline(
 
 const isView = (node: Node): boolean => {
   const { lowering } = opNamed(node.op)
-  return lowering.kind === 'view' && lowering.view !== 'place'
+  return lowering.kind === 'view' && lowering.view !== 'place' && node.operands.length === 1
 }
 
 /** Nodes that are known without any storage: literals and positions, and elementwise ops and views of them. */

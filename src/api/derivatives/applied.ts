@@ -10,7 +10,7 @@ export interface Applied {
   /** What it was applied to. */
   readonly inputs: readonly Node[]
   readonly results: readonly Node[]
-  /** What it reads besides: weights, and whatever was computed without the inputs. Numbers that stand in the code do not count. */
+  /** What it reads besides: weights, and whatever was computed without the inputs. Numbers written in the code do not count. */
   readonly reads: readonly Node[]
 }
 
@@ -21,7 +21,10 @@ export function applied(inputs: readonly Node[], results: readonly Node[]): Appl
   for (const n of order) if (n.operands.some((o) => inside.has(o))) inside.add(n)
   const reads = new Set<Node>()
   const read = (n: Node): void => {
-    if (!inside.has(n) && !isWritten(n)) reads.add(n)
+    if (inside.has(n) || isWritten(n)) return
+    // As a loop captures: what a view reads, not the view.
+    if (isView(n)) n.operands.forEach(read)
+    else reads.add(n)
   }
   for (const n of order) if (inside.has(n)) n.operands.forEach(read)
   results.forEach(read)
@@ -39,6 +42,11 @@ export function applyAgain({ inputs, results, reads }: Applied, to: readonly Nod
 export function standIn(like: Node): Node {
   const b = like.builder
   return b.make('input', [], { name: `\u0000applied:${b.size}`, dtype: like.dtype, shape: like.shape })
+}
+
+function isView(n: Node): boolean {
+  const { lowering } = opNamed(n.op)
+  return lowering.kind === 'view' && lowering.view !== 'place' && n.operands.length === 1
 }
 
 /** Literals, positions and constants are the same wherever they are built. */
