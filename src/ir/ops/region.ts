@@ -86,11 +86,10 @@ export const REGIONS: readonly OpDef[] = [
       checkCustom(operands, attrs.count as number, 0, regions)
       return operands[0]
     },
-    tangent: (b, d, operands, result) => {
-      const { attrs, regions } = result
+    tangent: (b, d, operands, { attrs, regions }) => {
       const by = operands.slice(1, 1 + (attrs.count as number))
       const tangents = by.map((x, i) => d[i + 1] ?? b.zeros(x))
-      return d.slice(1, 1 + by.length).some((x) => x) ? b.make('customTangent', [...tangents, result, ...operands.slice(1)], attrs, regions) : null
+      return d.slice(1, 1 + by.length).some((x) => x) ? b.make('customTangent', [...tangents, ...operands], attrs, regions) : null
     },
     lowering: { kind: 'view', view: 'affine', source: (node) => identity(node.shape.length) },
   },

@@ -1,6 +1,8 @@
 import { bytesOf } from '../../ir/types.ts'
+import type { Node } from '../../ir/graph.ts'
 import type { Slot } from '../fuse/group.ts'
 import type { FusedGraph, FusedKernel } from '../fuse/index.ts'
+import { readsBy, type Reads } from '../fuse/reads.ts'
 import { stateName } from '../fuse/kinds.ts'
 import { roundUp } from '../schedule/liveness.ts'
 import type { Problem, Task } from './problem.ts'
@@ -80,11 +82,19 @@ export function applied(
       current.set(s.slot, slot)
       return { ...s, slot }
     })
-    const copy = { ...kernel, loads, stores: renewed, ...(kernel.scratch ? { scratch: anew(kernel.scratch) } : {}) }
+    const needed = stores.length < kernel.stores.length ? readBy(kernel, stores.map((s) => s.node)) : null
+    const reads = needed ? loads.filter((l) => needed.aligned.has(l.node)) : loads
+    const copy = { ...kernel, ...(needed ? { computed: needed.computed } : {}), loads: reads, stores: renewed, ...(kernel.scratch ? { scratch: anew(kernel.scratch) } : {}) }
     repeats.set(copy, kernel)
     return [copy]
   })
   return { fused: { ...fused, kernels: made, slots }, order: made, repeats }
+}
+
+/** What a kernel reads for some of its values alone. */
+function readBy(kernel: FusedKernel, nodes: readonly Node[]): Reads {
+  const loaded = new Set(kernel.loads.map((l) => l.node))
+  return readsBy(kernel.core, nodes, (n) => loaded.has(n))
 }
 
 /** Does a later run read the slot before it is made once more? */
