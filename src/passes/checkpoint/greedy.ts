@@ -10,9 +10,14 @@ export interface Greed extends Taste {
   readonly work: number
 }
 
+/** Beyond so many tasks a move need not be the very best. */
+const MANY = 500
+
 /** Adds repeats, the one that is worth most at a time, until the plan fits. Returns whether it does. */
 export function greedy(plan: Plan, taste: Greed): boolean {
   const { repeats, work } = taste
+  // Where thousands of moves are worth about the same, the first of them will do: looking at all again would take forever.
+  const slack = plan.facts.count > MANY ? 0.05 : 0
   const { count, reads, writes, bytes } = plan.facts
   const end = plan.work + work
   while (plan.over > 0) {
@@ -38,7 +43,7 @@ export function greedy(plan: Plan, taste: Greed): boolean {
       const position = Math.floor(entry / count)
       const move = bestMove(plan, entry % count, position, taste)
       if (!move) continue
-      if (move.score < heap.top()) {
+      if (move.score < heap.top() - slack) {
         waiting.add(entry)
         heap.push(move.score, entry)
         continue
@@ -57,7 +62,11 @@ export function greedy(plan: Plan, taste: Greed): boolean {
 
 /** Takes out repeats that a plan which fits can do without, dear ones first. */
 export function prune(plan: Plan): void {
-  const { cost } = plan.facts
+  const { cost, count, writes } = plan.facts
+  // Nothing is lost with repeats that nobody reads of; taken first, they do not hold on to others.
+  for (const { task, position } of plan.repeats().reverse()) {
+    if (writes[task].every((w) => plan.nextUse(w, position * count + task) < 0)) plan.remove(task, position)
+  }
   for (let again = true; again;) {
     again = false
     const list = plan.repeats().sort((a, b) => cost[b.task] - cost[a.task] || b.position - a.position || b.task - a.task)

@@ -1,4 +1,5 @@
 import type { Facts } from './facts.ts'
+import { above, erase, insert, notBelow } from './sorted.ts'
 
 /** Run a task again just before the first run of the task at a position. */
 export interface Repeat {
@@ -233,34 +234,4 @@ export class Plan {
     this.over = over
     this.work += to - from + 1
   }
-}
-
-/** Index of the first entry above `key` of an ascending list. */
-function above(list: readonly number[], key: number): number {
-  let [lo, hi] = [0, list.length]
-  while (lo < hi) {
-    const mid = (lo + hi) >> 1
-    if (list[mid] > key) hi = mid
-    else lo = mid + 1
-  }
-  return lo
-}
-
-/** Index of the first entry that is not below `key`. */
-function notBelow(list: readonly number[], key: number): number {
-  let [lo, hi] = [0, list.length]
-  while (lo < hi) {
-    const mid = (lo + hi) >> 1
-    if (list[mid] >= key) hi = mid
-    else lo = mid + 1
-  }
-  return lo
-}
-
-function insert(list: number[], key: number): void {
-  list.splice(notBelow(list, key), 0, key)
-}
-
-function erase(list: number[], key: number): void {
-  list.splice(notBelow(list, key), 1)
 }

@@ -8,12 +8,13 @@ import { startsOf, type Start } from './starts.ts'
 /** Exponents of the overflow that greedy runs try: from "cheapest first" to "whatever helps most". */
 const ALPHAS = [1, 0.5, 2]
 /** Changes of annealing for each task of the problem, unless the caller says how many. */
-const CHANGES_PER_TASK = 4000
+const CHANGES_PER_TASK = 12_000
 const MOST_CHANGES = 1e6
-/** Work in updated runs, so that graphs of thousands of tasks end: of one greedy run, of annealing, of the search for the least peak. */
-const GREEDY_WORK = 4e8
+/** Work in updated runs, so that graphs of thousands of tasks end: of one greedy run, of all for one budget, of annealing, ... */
+const GREEDY_WORK = 1.2e9
+const UNDER_WORK = 2.5e9
 const ANNEAL_WORK = 3e8
-const LEAST_WORK = 6e8
+const LEAST_WORK = 4e8
 /** Runs of annealing. */
 const ROUNDS = 4
 /** How many plans of segments and blocks a search goes on from. */
@@ -37,12 +38,16 @@ export class Search {
   /** The cheapest plan under the budget that greedy runs find, pruned; null if none. */
   under(budget: number): Plan | null {
     let best: Plan | null = null
+    let left = UNDER_WORK
     const attempt = (from: readonly Repeat[], alpha: number): void => {
-      const plan = this.#attempt(budget, from, alpha, GREEDY_WORK)
+      const plan = this.#attempt(budget, from, alpha, Math.min(left, GREEDY_WORK))
+      left = Math.max(0, left - plan.work)
       if (plan.over === 0 && (!best || plan.extra < best.extra)) best = plan
     }
-    for (const alpha of ALPHAS) attempt([], alpha)
-    for (const start of this.#promising(budget)) attempt(start.repeats, 1)
+    // What is usually best comes first: on thousands of tasks there is no work left for all.
+    attempt([], ALPHAS[0])
+    for (const start of this.#promising(budget)) attempt(start.repeats, ALPHAS[0])
+    for (const alpha of ALPHAS.slice(1)) attempt([], alpha)
     return best
   }
 

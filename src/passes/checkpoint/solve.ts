@@ -23,7 +23,8 @@ export const solve: Solve = (problem: Problem, budget: number, options: SolveOpt
   }
   const least = search.least()
   const { bytes, at } = least.peak()
-  if (bytes > budget) return { feasible: false, leastBytes: bytes, at }
+  // Other tasks may come to the same peak, because they are let to.
+  if (bytes > budget) return { feasible: false, leastBytes: bytes, at: bytes === search.floor.bytes ? search.floor.at : at }
   const plan = new Plan(search.facts, budget)
   restore(plan, least.repeats())
   prune(plan)

@@ -17,6 +17,7 @@ const TURNS = 12
 
 /** Plans from 2, 3, 4, 6, 8, ... segments and from chains of blocks, at the turn where they take least. */
 export function startsOf(facts: Facts): Start[] {
+  if (facts.count < 2) return []
   const root = Math.sqrt(facts.count)
   const sizes = [2, 3]
   while (sizes[sizes.length - 1] < 3 * root) sizes.push(2 * sizes[sizes.length - 2])
@@ -33,6 +34,7 @@ export function startsOf(facts: Facts): Start[] {
 
 /** The plan of about sqrt(n) segments that takes least. */
 export function sqrtStart(facts: Facts): Start | null {
+  if (facts.count < 2) return null
   const root = Math.max(2, Math.round(Math.sqrt(facts.count)))
   const turn = bestTurn(facts, root)
   const sizes = new Set([0.35, 0.5, 0.7, 1, 1.4].map((x) => Math.round(x * root)).filter((k) => k > 1 && k <= turn))
