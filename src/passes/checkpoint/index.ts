@@ -23,6 +23,8 @@ export type Measure = (fused: FusedGraph, order: readonly FusedKernel[]) => numb
 
 /** Placing buffers may cost more than what is live; the target is lowered by the difference, so many times. */
 const ROUNDS = 8
+/** Work of a search that only looks whether a target fits; the last one takes all it may. */
+const QUICK = 2000
 
 /**
  * Makes kernels run again instead of keeping what they made, until the arena fits, or as far as that is found to go. The same
@@ -38,11 +40,15 @@ export function checkpoint(
   if (budget === 'min') return made(least(problem))
   let target = budget
   for (let round = 0; round < ROUNDS && target >= 0; round++) {
-    const found = solve(problem, target)
+    const found = solve(problem, target, { work: QUICK })
     if (!found.feasible) break
     const plan = made(found)
     const over = measure(plan.fused, plan.order) - budget
-    if (over <= 0) return plan
+    if (over <= 0) {
+      const better = solve(problem, target)
+      const cheaper = better.feasible ? made(better) : plan
+      return measure(cheaper.fused, cheaper.order) <= budget ? cheaper : plan
+    }
     target = Math.min(found.peakBytes, target) - Math.max(16, over)
   }
   return made(least(problem))
