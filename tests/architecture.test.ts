@@ -32,7 +32,8 @@ const ROOMS: Record<string, Room> = {
   runtime: { imports: [], types: ['ir'], node: true },
   api: { imports: core, node: true },
   'index.ts': { imports: [...core, 'api'] },
-  'cli.ts': { imports: [...core, 'api', 'index.ts'], node: true },
+  cli: { imports: [...core, 'api', 'index.ts'], node: true },
+  'cli.ts': { imports: [...core, 'api', 'index.ts', 'cli'], node: true },
 }
 const MAX_LINES = 400
 const BANNED_NAMES = /^(utils?|helpers?|managers?|process|data|handles?|misc)$/

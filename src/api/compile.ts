@@ -13,6 +13,7 @@ import { optimise, planAll } from '../passes/pipeline.ts'
 import type { LoweredProgram } from '../codegen/nest.ts'
 import { align, arenaOf, budgetOf, holdBudget, type Budget } from './budget.ts'
 import { firstValues } from './first-values.ts'
+import { hashed } from './fingerprint.ts'
 import type { Compiled, Functions } from './compiled.ts'
 import { Program } from './program.ts'
 import { variantsOf, type Variant } from './variants.ts'
@@ -167,7 +168,7 @@ function manifestOf({ name, target, seed, variants, states, layout, plans, bases
   if (!key) throw new InternalError('compile', 'the init function has no key')
   const arenaBytes = arenaOf(plans, scratchBytes)
   const trainable = new Set(states.filter((s) => s.trainable).map((s) => s.name))
-  return {
+  return hashed({
     gradc: VERSION,
     name,
     target,
@@ -182,5 +183,5 @@ function manifestOf({ name, target, seed, variants, states, layout, plans, bases
       return parameters ? { ...entry, parameters } : entry
     }),
     keyOffset: key.offset,
-  }
+  })
 }

@@ -3,13 +3,17 @@ import type { Graph } from '../ir/graph.ts'
 import type { Manifest } from '../ir/manifest.ts'
 import type { Plan } from '../ir/plan.ts'
 import type { PassTiming } from '../passes/runner.ts'
+import type { CompileOptions } from './compile.ts'
 import type { Declared } from './fn.ts'
 
-/** Functions by name. */
-export type Functions = { readonly [name: string]: Declared }
+/** Functions by name; a list under one name is one function for several lengths of input. */
+export type Functions = { readonly [name: string]: Declared | readonly Declared[] }
 
 /** What the compiler has made. */
 export interface Compiled {
+  /** What was compiled, and how. */
+  readonly functions: Functions
+  readonly options: CompileOptions
   readonly manifest: Manifest
   readonly code: { readonly bytes: Uint8Array<ArrayBuffer>; readonly imports: readonly string[] } | { readonly js: string }
   /** WebAssembly may take relaxed multiply-adds when it is loaded. */
@@ -17,7 +21,7 @@ export interface Compiled {
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
   readonly plans: readonly Plan[]
   readonly lowered: LoweredProgram
-  /** The functions as declared, before any pass. */
+  /** The functions as declared, before any pass, in the manifest's order. */
   readonly declared: readonly Graph[]
   readonly timings: readonly PassTiming[]
   readonly compileMs: number

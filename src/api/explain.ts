@@ -4,25 +4,49 @@ import type { Kernel } from '../ir/plan.ts'
 import type { LoweredKernel } from '../codegen/nest.ts'
 import { inOrder } from '../ir/expression.ts'
 
-/**
- * A report for people: each function's kernels with floating-point operations and bytes moved (once for every buffer
- * that a kernel reads or writes), and the memory that it needs.
- */
-export function explain({ manifest, plans, lowered, timings, compileMs }: Compiled): string {
-  const { bytes, stateBytes, constantBytes, arenaBytes } = manifest.memory
+/** What {@link explain} tells, as plain figures. */
+export interface Explanation {
+  readonly name: string
+  readonly target: 'wasm' | 'js'
+  readonly compileMs: number
+  readonly memory: Compiled['manifest']['memory']
+  readonly functions: readonly {
+    readonly name: string
+    readonly arenaBytes: number
+    /** No arena can be smaller. */
+    readonly lowerBound: number
+    /** `flop`: floating-point operations. `bytes`: moved, once for every buffer that the kernel reads or writes. */
+    readonly kernels: readonly { readonly name: string; readonly flop: number; readonly bytes: number; readonly writes: readonly string[] }[]
+  }[]
+  /** Milliseconds by the name of the pass. */
+  readonly passes: Readonly<Record<string, number>>
+}
+
+/** Kernels of each function with operations and bytes, the memory that it needs, and the time of compilation. */
+export function explanation({ manifest, plans, lowered, timings, compileMs }: Compiled): Explanation {
+  const functions = plans.map(({ name, arenaBytes, lowerBound, kernels }) => {
+    const code = lowered.functions.find((f) => f.name === name)?.kernels ?? []
+    const told = kernels.map((k, i) => ({ name: k.name, flop: flops(code[i]), bytes: moved(k), writes: k.stores.map((s) => showType(s.node)) }))
+    return { name, arenaBytes, lowerBound, kernels: told }
+  })
+  const passes: Record<string, number> = {}
+  for (const t of timings) passes[t.pass] = (passes[t.pass] ?? 0) + t.milliseconds
+  return { name: manifest.name, target: manifest.target, compileMs, memory: manifest.memory, functions, passes }
+}
+
+/** The {@link explanation} as a report for people. */
+export function explain(compiled: Compiled): string {
+  const { name, target, compileMs, memory, functions, passes } = explanation(compiled)
   const lines = [
-    `${manifest.name}  target ${manifest.target}  compiled in ${compileMs.toFixed(1)} ms`,
-    `memory ${bytes} bytes: states ${stateBytes}, constants ${constantBytes}, arena ${arenaBytes}`,
+    `${name}  target ${target}  compiled in ${compileMs.toFixed(1)} ms`,
+    `memory ${memory.bytes} bytes: states ${memory.stateBytes}, constants ${memory.constantBytes}, arena ${memory.arenaBytes}`,
   ]
-  for (const plan of plans) {
-    const kernels = lowered.functions.find((f) => f.name === plan.name)?.kernels ?? []
-    const rows = plan.kernels.map((k, i) => [k.name, String(flops(kernels[i])), String(moved(k)), k.stores.map((s) => showType(s.node)).join(' ')])
-    lines.push('', `${plan.name}: ${rows.length} kernels, arena ${plan.arenaBytes} bytes (lower bound ${plan.lowerBound})`)
+  for (const f of functions) {
+    const rows = f.kernels.map((k) => [k.name, String(k.flop), String(k.bytes), k.writes.join(' ')])
+    lines.push('', `${f.name}: ${rows.length} kernels, arena ${f.arenaBytes} bytes (lower bound ${f.lowerBound})`)
     lines.push(...table([['kernel', 'flop', 'bytes', 'writes'], ...rows]))
   }
-  const passes = new Map<string, number>()
-  for (const t of timings) passes.set(t.pass, (passes.get(t.pass) ?? 0) + t.milliseconds)
-  lines.push('', `passes: ${[...passes].map(([pass, ms]) => `${pass} ${ms.toFixed(1)} ms`).join(', ')}`)
+  lines.push('', `passes: ${Object.entries(passes).map(([pass, ms]) => `${pass} ${ms.toFixed(1)} ms`).join(', ')}`)
   return `${lines.join('\n')}\n`
 }
 

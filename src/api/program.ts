@@ -1,5 +1,4 @@
 import { checkOptions, showValue } from '../ir/arguments.ts'
-import { emitDeclarations, emitModule } from '../codegen/module.ts'
 import { GradcError } from '../ir/errors.ts'
 import type { Code } from '../ir/codes.ts'
 import { firstNonFinite } from '../ir/evaluate.ts'
@@ -7,10 +6,11 @@ import type { Graph } from '../ir/graph.ts'
 import type { Scalar } from '../ir/lang/tensor.ts'
 import { numberAt } from '../ir/half.ts'
 import type { Manifest, Slot } from '../ir/manifest.ts'
-import type { ArrayOf, DType, TypedArray } from '../ir/types.ts'
-import { boot, type Running } from '../runtime/boot.ts'
-import { relax } from '../runtime/relax.ts'
-import { hostText, instantiate } from '../runtime/load.ts'
+import { sizeOf, type ArrayOf, type DType, type TypedArray } from '../ir/types.ts'
+import { boot, type Fail, type Running } from '../runtime/boot.ts'
+import { instantiate } from '../runtime/load.ts'
+import { weights } from '../runtime/safetensors.ts'
+import { emit, write, type Emitted, type EmitOptions } from './emit.ts'
 import { explain } from './explain.ts'
 import { memoryOf, type ProgramMemory } from './memory.ts'
 import type { Results, Specs } from './fn.ts'
@@ -24,8 +24,10 @@ type Call<I extends Specs, R extends Results> = (inputs: { readonly [K in keyof 
 
 /** A loaded program: its functions as methods, over one state. */
 export type Model<F extends Functions> = Running & {
-  readonly [K in keyof F]: Call<F[K]['inputs'], F[K]['results']>
+  readonly [K in keyof F]: Call<One<F[K]>['inputs'], One<F[K]>['results']>
 }
+/** Functions of one name differ in extents only, which types do not tell. */
+type One<T> = T extends readonly (infer D)[] ? D : T
 
 /** How to load. */
 export interface LoadOptions {
@@ -36,16 +38,6 @@ export interface LoadOptions {
    * was and an error names the op that made the first one (slow then: it runs the reference evaluator). Default false.
    */
   readonly checkFinite?: boolean
-}
-
-/** The emitted files as text. */
-export interface Emitted {
-  /** ES module: code, runtime and manifest, without dependency. */
-  readonly js: string
-  /** Its types. */
-  readonly dts: string
-  /** The manifest as JSON. */
-  readonly json: string
 }
 
 /** A compiled program: load it here, or write it as a module. */
@@ -66,7 +58,8 @@ export class Program<F extends Functions = Functions> {
   /** Runs it in this process. The model's first values are made from the seed. Errors: option/invalid. */
   async load(options: LoadOptions = {}): Promise<Model<F>> {
     checkOptions('load', options, ['seed', 'checkFinite'])
-    const model = boot(this.manifest, await this.#start(), (code, problem, hint) => new GradcError(code as Code, problem, { hint }))
+    const fail: Fail = (code, problem, hint) => new GradcError(code as Code, problem, { hint })
+    const model = boot(this.manifest, await this.#start(), fail, weights)
     model.reset(options.seed ?? this.manifest.seed)
     return (options.checkFinite ? this.#checked(model) : model) as Model<F>
   }
@@ -82,32 +75,17 @@ export class Program<F extends Functions = Functions> {
     return { memory, entries: kernels(memory) }
   }
 
-  /** The module's files as text; {@link write} puts them into a folder. */
-  emit(): Emitted {
-    const { manifest, code, constants, relaxed } = this.compiled
-    const body = 'bytes' in code ? { wasm: code.bytes, imports: code.imports.map((name) => ({ name, text: hostText(name) })), relax: relaxed ? relax.toString() : null } : code
-    return {
-      js: emitModule({ manifest, boot: boot.toString(), code: body, constants }),
-      dts: emitDeclarations(manifest),
-      json: `${JSON.stringify(manifest, null, 2)}\n`,
-    }
+  /** The module's files; {@link write} puts them into a folder. Errors: option/invalid. */
+  emit(options: EmitOptions = {}): Emitted {
+    return emit(this.compiled, options)
   }
 
   /**
-   * Writes NAME.js, NAME.d.ts and NAME.json into a folder, which is made if it is not there. Returns their paths.
-   * Errors: option/invalid.
+   * Writes NAME.js, NAME.d.ts and NAME.json into a folder, which is made if it is not there, and NAME.wasm unless the module
+   * carries it. Returns their paths. Errors: option/invalid.
    */
-  async write(folder: string): Promise<string[]> {
-    if (typeof folder !== 'string' || folder === '') {
-      throw new GradcError('option/invalid', `a program cannot be written to ${showValue(folder)}`, { hint: "program.write('dist/mnist')" })
-    }
-    const { mkdir, writeFile } = await import('node:fs/promises')
-    const { join } = await import('node:path')
-    const { js, dts, json } = this.emit()
-    await mkdir(folder, { recursive: true })
-    const files = Object.entries({ js, 'd.ts': dts, json }).map(([ending, text]) => [join(folder, `${this.manifest.name}.${ending}`), text])
-    await Promise.all(files.map(([path, text]) => writeFile(path, text)))
-    return files.map(([path]) => path)
+  async write(folder: string, options: EmitOptions = {}): Promise<string[]> {
+    return write(this.compiled, folder, options)
   }
 
   /** A table of kernels with FLOPs and bytes, and the memory of each function. */
@@ -120,9 +98,11 @@ export class Program<F extends Functions = Functions> {
    * null if none does. Says which op, of what type, and where it was declared.
    */
   firstNonFinite(name: keyof F & string, inputs: Readonly<Record<string, unknown>>, states: Readonly<Record<string, TypedArray>>): string | null {
-    const graph = this.compiled.declared.find((g) => g.name === name)
+    const called = this.compiled.declared.filter((_, i) => this.manifest.functions[i].name === name)
+    const fits = (g: Graph): boolean => g.inputs.every(({ name: input, node }) => lengthOf(inputs?.[input]) === sizeOf(node.shape))
+    const graph = called.find(fits) ?? called[0]
     if (!graph) throw new GradcError('option/invalid', `there is no function ${showValue(name)}`, {
-        hint: `its functions are ${this.manifest.functions.map((f) => f.name).join(', ')}`,
+        hint: `its functions are ${[...new Set(this.manifest.functions.map((f) => f.name))].join(', ')}`,
       })
     return firstNonFinite(graph, arraysOf(graph, inputs), states)
   }
@@ -134,6 +114,7 @@ export class Program<F extends Functions = Functions> {
       if (!own.has(key)) Object.defineProperty(checked, key, { value: model[key], enumerable: true })
     }
     for (const { name, results: slots } of this.manifest.functions) {
+      if (Object.hasOwn(checked, name)) continue
       const finite = (values: Readonly<Record<string, unknown>>, of: readonly Slot[]): boolean =>
         of.every((s) => isFinite_(values[s.name], s.dtype))
       const run = model[name] as (inputs: object) => Record<string, unknown>
@@ -155,6 +136,8 @@ export class Program<F extends Functions = Functions> {
     return checked as Running
   }
 }
+
+const lengthOf = (value: unknown): number => (ArrayBuffer.isView(value) ? (value as TypedArray).length : 1)
 
 function isFinite_(value: unknown, dtype: DType): boolean {
   if (typeof value === 'number') return Number.isFinite(value)

@@ -1,50 +1,55 @@
-import type { Manifest, Slot } from '../ir/manifest.ts'
-import { showType, sizeOf, type DType } from '../ir/types.ts'
+import type { Manifest } from '../ir/manifest.ts'
 import { commentText } from './js/comment.ts'
 
 /** A JavaScript string literal, safe in any context: also in a script element and in old parsers. */
 export const literal = (text: string): string =>
   JSON.stringify(text).replace(/[\u2028\u2029<]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
+/**
+ * Where the WebAssembly of a module is. `inline`: in its text. `url`: in NAME.wasm beside it, fetched by address, or read from the
+ * disk in Node. `module`: in NAME.wasm, imported as a compiled WebAssembly.Module, as Cloudflare Workers want it; bundlers
+ * that give its bytes instead are fine too.
+ */
+export type WasmForm = 'inline' | 'url' | 'module'
+
 /** The parts of an emitted ES module. */
 export interface ModuleParts {
   readonly manifest: Manifest
   /** Text of a function expression `(manifest, code, fail) => model`: the runtime. */
   readonly boot: string
-  /** Compiled code: WebAssembly with the host functions it imports (name and text) and what
-   * relaxes it when it is loaded (null: nothing does), or the text of `kernels(memory)`. */
-  readonly code:
-    | { readonly wasm: Uint8Array; readonly imports: readonly { name: string; text: string }[]; readonly relax: string | null }
-    | { readonly js: string }
+  /** Text of a function expression `(manifest, state, fail) => { save, restore }`. */
+  readonly weights: string
+  /** Compiled code: WebAssembly, or the text of `kernels(memory)`. */
+  readonly code: WasmCode | { readonly js: string }
   /** For the JavaScript target; WebAssembly carries them as data segments. */
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
 }
 
+/** Compiled WebAssembly and what it needs. */
+export interface WasmCode {
+  readonly wasm: Uint8Array
+  readonly form: WasmForm
+  /** The host functions it imports. */
+  readonly imports: readonly { readonly name: string; readonly text: string }[]
+  /** Text of the function that relaxes it when it is loaded; null: nothing does. A compiled module stays strict. */
+  readonly relax: string | null
+}
+
 /**
- * The emitted ES module: self-contained text that exports `manifest` and `load(options)`. No eval, no dependency,
- * no top-level await.
+ * The emitted ES module: self-contained text that exports `manifest` and `load(options)`, with NAME.wasm beside it if
+ * its form says so. No eval, no dependency, no top-level await.
  */
-export function emitModule({ manifest, boot, code, constants }: ModuleParts): string {
+export function emitModule({ manifest, boot, weights, code, constants }: ModuleParts): string {
   const lines = [
     `/* ${commentText(`${manifest.name}: compiled by gradc ${manifest.gradc} for ${manifest.target}. Do not edit.`)} */`,
     `export const manifest = ${safeJson(manifest)}`,
     `const boot = ${withoutComments(boot)}`,
+    `const weights = ${withoutComments(weights)}`,
     'const fail = (code, problem, hint) =>',
     '  Object.assign(new Error(`${code}: ${problem}\\nhint: ${hint}`), { name: "GradcError", code, problem, hint })',
   ]
-  if ('wasm' in code) {
-    // Hexadecimal, not base64: gzip sees the repeats of the code, and the module is a sixth smaller on the wire.
-    lines.push(`const wasm = '${hex(code.wasm)}'`)
-    if (code.relax !== null) lines.push(`const relax = ${withoutComments(code.relax)}`)
-    const host = code.imports.map(({ name, text }) => `${name}: ${text}`).join(', ')
-    lines.push(
-      'async function start() {',
-      '  const bytes = Uint8Array.from(wasm.match(/../g), (h) => parseInt(h, 16))',
-      `  const { instance: { exports } } = await WebAssembly.instantiate(${code.relax === null ? 'bytes' : 'relax(bytes)'}, { m: { ${host} } })`,
-      `  return { memory: exports.memory.buffer, entries: [${entries(manifest, (i) => `exports.f${i}`)}] }`,
-      '}',
-    )
-  } else {
+  if ('wasm' in code) lines.push(...wasmLines(manifest, code))
+  else {
     if (constants.length) lines.push('const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))')
     lines.push(`const kernels = ${code.js}`, 'async function start() {', `  const memory = new ArrayBuffer(${manifest.memory.bytes})`)
     for (const c of constants) lines.push(`  new Uint8Array(memory).set(bytes('${base64(c.bytes)}'), ${c.offset})`)
@@ -53,7 +58,7 @@ export function emitModule({ manifest, boot, code, constants }: ModuleParts): st
   lines.push(
     '/** A new model, its first values made from the seed. */',
     'export async function load({ seed } = {}) {',
-    '  const model = boot(manifest, await start(), fail)',
+    '  const model = boot(manifest, await start(), fail, weights)',
     '  model.reset(seed)',
     '  return model',
     '}',
@@ -62,8 +67,48 @@ export function emitModule({ manifest, boot, code, constants }: ModuleParts): st
   return lines.join('\n')
 }
 
-/** Drops comments that stand on lines of their own: they stay at home. */
-const withoutComments = (text: string): string => text.replace(/^\s*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '')
+/** Text that defines `start()` for WebAssembly. */
+function wasmLines(manifest: Manifest, { wasm, form, imports, relax }: WasmCode): string[] {
+  const host = `{ m: { ${imports.map(({ name, text }) => `${name}: ${text}`).join(', ')} } }`
+  const file = literal(`./${manifest.name}.wasm`)
+  const relaxes = relax !== null && form !== 'module'
+  const instantiate = (bytes: string): string[] => [
+    `  const { instance: { exports } } = await WebAssembly.instantiate(${relaxes ? `relax(${bytes})` : bytes}, ${host})`,
+  ]
+  const body = {
+    inline: [
+      '  const bytes = Uint8Array.from(wasm.match(/../g), (h) => parseInt(h, 16))',
+      ...instantiate('bytes'),
+    ],
+    url: [
+      `  const url = new URL(${file}, import.meta.url)`,
+      // Node cannot fetch files. Nothing is imported, so that bundlers for browsers find nothing to resolve.
+      "  const fs = url.protocol === 'file:' && globalThis.process?.getBuiltinModule?.('node:fs/promises')",
+      '  const found = fs ? null : await fetch(url)',
+      "  if (found && !found.ok) throw fail('file/invalid', `${url} was not found: ${found.status}`, 'NAME.wasm lies beside NAME.js')",
+      // A copy: what Node reads is a Buffer, of which slice() gives no copy, and relax needs one.
+      '  const bytes = new Uint8Array(await (fs ? fs.readFile(url) : found.arrayBuffer()))',
+      ...instantiate('bytes'),
+    ],
+    module: [
+      `  const made = await WebAssembly.instantiate(wasm, ${host})`,
+      '  const { exports } = made.instance ?? made',
+    ],
+  }[form]
+  return [
+    ...(form === 'module' ? [`import wasm from ${file}`] : []),
+    // Hexadecimal, not base64: gzip sees the repeats of the code, and the module is a sixth smaller on the wire.
+    ...(form === 'inline' ? [`const wasm = '${hex(wasm)}'`] : []),
+    ...(relaxes ? [`const relax = ${withoutComments(relax)}`] : []),
+    'async function start() {',
+    ...body,
+    `  return { memory: exports.memory.buffer, entries: [${entries(manifest, (i) => `exports.f${i}`)}] }`,
+    '}',
+  ]
+}
+
+/** Drops comments that stand on lines of their own, and indentation: they stay at home. */
+const withoutComments = (text: string): string => text.replace(/^\s*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '').replace(/\n[ \t]+/g, '\n')
 
 const entries = (m: Manifest, name: (i: number) => string): string =>
   Array.from({ length: m.functions.length + 1 }, (_, i) => name(i)).join(', ')
@@ -79,47 +124,4 @@ function base64(bytes: Uint8Array): string {
   let text = ''
   for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000))
   return btoa(text)
-}
-
-const ARRAY: { readonly [D in DType]: string } = {
-  f32: 'Float32Array', f64: 'Float64Array', i32: 'Int32Array', u32: 'Uint32Array', bool: 'Uint8Array', f16: 'Uint16Array', bf16: 'Uint16Array',
-}
-
-/** The `.d.ts` beside an emitted module: inputs and results by name, dtype and length. */
-export function emitDeclarations(manifest: Manifest): string {
-  const field = (s: Slot, scalar: string): string => {
-    const rank0 = s.shape.length === 0
-    const length = rank0 ? '' : `, length ${sizeOf(s.shape)}`
-    return `    /** ${showType(s)}${length} */\n    readonly ${literal(s.name)}: ${rank0 ? scalar : ARRAY[s.dtype]}`
-  }
-  const record = (slots: readonly Slot[], scalar: (s: Slot) => string): string =>
-    slots.length ? `{\n${slots.map((s) => field(s, scalar(s))).join('\n')}\n  }` : '{}'
-  const functions = manifest.functions.map((f) => {
-    const results = record(f.results, (s) => (s.dtype === 'bool' ? 'boolean' : 'number'))
-    const inputs = record(f.inputs, (s) => `number | boolean | ${ARRAY[s.dtype]}`)
-    return `  /** Arrays in the result are live views, good until the next call. */\n  readonly ${literal(f.name)}: (inputs: ${inputs}) => ${results}`
-  })
-  return `/* ${commentText(`${manifest.name}: compiled by gradc ${manifest.gradc} for ${manifest.target}.`)} */
-export interface Model {
-${functions.join('\n')}
-  /** Live views of the state. */
-  readonly state: ${record(manifest.states, (s) => ARRAY[s.dtype]).replace(/: number \| boolean \| /g, ': ')}
-  readonly manifest: typeof manifest
-  /** Makes the first values anew from a seed. */
-  reset(seed?: number): void
-  /** All states as a safetensors file. */
-  save(): Uint8Array
-  /** Takes all states from such a file; refuses by name before anything is changed. */
-  restore(file: Uint8Array): void
-}
-export declare const manifest: {
-  readonly gradc: string
-  readonly name: string
-  readonly target: 'wasm' | 'js'
-  readonly seed: number
-  readonly memory: { readonly bytes: number; readonly stateBytes: number; readonly constantBytes: number; readonly arenaBytes: number }
-}
-/** A new model, its first values made from the seed. */
-export declare function load(options?: { readonly seed?: number }): Promise<Model>
-`
 }

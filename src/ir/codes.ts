@@ -5,7 +5,7 @@ export const CODES = {
   'build/foreign': 'values of two different functions were mixed',
   'dtype/mismatch': 'operands have different element types',
   'dtype/unsupported': 'the op or the target does not take this element type',
-  'file/invalid': 'a weights file could not be read, or does not fit the program',
+  'file/invalid': 'a file could not be read or written, or weights do not fit the program',
   'grad/dtype': 'a gradient was asked for through or by an integer or boolean value',
   'grad/forward': 'forward mode met a value of which only the adjoint is known',
   'grad/independent': 'the loss does not depend on a value it should be differentiated by',

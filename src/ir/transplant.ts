@@ -1,5 +1,6 @@
 import type { Builder } from './builder.ts'
 import type { Graph, Node } from './graph.ts'
+import { operandsFirst } from './walk.ts'
 
 /**
  * Builds the roots again in builder `b`, with some nodes replaced by nodes of `b`; nothing below a replaced node is
@@ -18,28 +19,4 @@ export const inline = (b: Builder, region: Graph, args: readonly Node[]): Node[]
   transplant(b, region.results.map((r) => r.node), new Map(region.inputs.map(({ node }, i) => [node, args[i]])))
 
 /** The nodes below the roots, operands before users; nodes for which `stops` holds are left out, with all below them. */
-export function below(roots: readonly Node[], stops: (node: Node) => boolean): Node[] {
-  const order: Node[] = []
-  const next = new Map<Node, number>()
-  const stack: Node[] = []
-  const visit = (node: Node): void => {
-    if (next.has(node) || stops(node)) return
-    next.set(node, 0)
-    stack.push(node)
-  }
-  for (const root of roots) {
-    visit(root)
-    while (stack.length) {
-      const node = stack[stack.length - 1]
-      const at = next.get(node)!
-      if (at < node.operands.length) {
-        next.set(node, at + 1)
-        visit(node.operands[at])
-      } else {
-        stack.pop()
-        order.push(node)
-      }
-    }
-  }
-  return order
-}
+export const below = (roots: readonly Node[], stops: (node: Node) => boolean): Node[] => operandsFirst(roots, (n) => !stops(n))

@@ -1,5 +1,6 @@
 import type { Code, Manifest, Slot } from '../ir/manifest.ts'
 import type { TypedArray } from '../ir/types.ts'
+import type { Restored, RestoreOptions, weights } from './safetensors.ts'
 
 /** Makes the error that is thrown for `code`. */
 export type Fail = (code: string, problem: string, hint: string) => Error
@@ -11,23 +12,34 @@ export interface Running {
   readonly manifest: Manifest
   /** Makes the first values anew. `seed` is a non-negative safe integer. */
   reset(seed?: number): void
-  /** All states as a safetensors file. */
+  /** A copy of all trainable states, one after the other in the manifest's order; a Float64Array if one of them is f64. */
+  flat(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
+  /** Sets all trainable states from what {@link flat} gives, or a mean of several. Errors: input/dtype, input/length. */
+  setFlat(values: Float32Array | Float64Array): void
+  /**
+   * All states as a safetensors file: weights, what optimisers keep, step counts, random key; its metadata are
+   * `{ format: 'gradc', program, manifest }`, the last being the manifest's hash.
+   */
   save(): Uint8Array<ArrayBuffer>
-  /** Takes all states from a safetensors file; refuses by name before anything is changed. */
-  restore(file: Uint8Array): void
+  /**
+   * Takes the states from a safetensors file, by name, and says which. A model that goes on from there computes the bits that the saved
+   * one would have computed. Errors: file/invalid, option/invalid, before anything is changed.
+   */
+  restore(file: Uint8Array, options?: RestoreOptions): Restored
 }
 
 /**
- * Makes a model of code and manifest. This one function is the whole runtime: an emitted module carries its text,
- * so it uses nothing from outside itself but types and JavaScript's own globals.
+ * Makes a model of code and manifest. This one function is all of the runtime but files: an emitted module carries its text,
+ * so it uses nothing from outside itself but types and JavaScript's own globals. `files` is `weights` of safetensors.ts.
  */
-export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Record<string, unknown> {
+export function boot(
+  manifest: Manifest, code: Code, fail: Fail, files: typeof weights,
+): Running & Record<string, unknown> {
   const { memory, entries } = code
   const ARRAYS = {
     f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array,
     bool: Uint8Array, f16: Uint16Array, bf16: Uint16Array,
   }
-  const FORMATS = { f32: 'F32', f64: 'F64', i32: 'I32', u32: 'U32', bool: 'BOOL', f16: 'F16', bf16: 'BF16' }
   const sizeOf = (s: Slot): number => s.shape.reduce((n, d) => n * d, 1)
   const viewOf = (s: Slot): TypedArray => new ARRAYS[s.dtype](memory, s.offset, sizeOf(s))
   // Names are the user's and may be `__proto__`: properties are defined, never assigned into being.
@@ -43,24 +55,25 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
 
   // Fraction bits and exponent bias of the types that are kept as 16 bits; undefined for all others.
   const HALVES: Partial<Record<string, readonly [number, number]>> = { f16: [10, 15], bf16: [7, 127] }
-  const read = (view: TypedArray, dtype: string): number => {
+  const read = (view: TypedArray, dtype: string, at: number): number => {
     const half = HALVES[dtype]
-    if (!half) return view[0]
+    const word = view[at]
+    if (!half) return word
     const fraction = half[0]
     const bias = half[1]
-    const exponent = (view[0] & 0x7fff) >>> fraction
-    const low = view[0] & ((1 << fraction) - 1)
-    const sign = view[0] & 0x8000 ? -1 : 1
+    const exponent = (word & 0x7fff) >>> fraction
+    const low = word & ((1 << fraction) - 1)
+    const sign = word & 0x8000 ? -1 : 1
     if (exponent === 2 * bias + 1) return low ? NaN : sign * Infinity
     return sign * (exponent ? low + 2 ** fraction : low) * 2 ** (Math.max(exponent, 1) - bias - fraction)
   }
   const double = new Float64Array(1)
   const words = new Uint32Array(double.buffer)
   /** Rounds to nearest, ties to even; what is too large becomes an infinity. */
-  const write = (view: TypedArray, dtype: string, value: number): void => {
+  const write = (view: TypedArray, dtype: string, at: number, value: number): void => {
     const half = HALVES[dtype]
     if (!half) {
-      view[0] = value
+      view[at] = value
       return
     }
     const fraction = half[0]
@@ -73,15 +86,21 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
     const low = Math.floor(steps)
     const up = steps - low > 0.5 || (steps - low === 0.5 && low % 2 === 1) ? 1 : 0
     const bits = exponent > bias ? infinity : Math.min(((exponent + bias - 1) << fraction) + low + up, infinity)
-    view[0] = value !== value ? infinity + 2 ** (fraction - 1) : value < 0 || Object.is(value, -0) ? bits + 0x8000 : bits
+    view[at] = value !== value ? infinity + 2 ** (fraction - 1) : value < 0 || Object.is(value, -0) ? bits + 0x8000 : bits
   }
 
-  const callable = (f: Manifest['functions'][number], run: () => void): ((inputs: object) => object) => {
-    const inputs = f.inputs.map((s) => {
+  interface Callable {
+    /** Have the arrays that are given the lengths that it takes? */
+    readonly fits: (given: object) => boolean
+    readonly call: (inputs: object) => object
+  }
+  const callable = (f: Manifest['functions'][number], run: () => void): Callable => {
+    const lengths = (i: number): number[] => manifest.functions.filter((g) => g.name === f.name).map((g) => sizeOf(g.inputs[i]))
+    const inputs = f.inputs.map((s, i) => {
       const view = viewOf(s)
       const array = view.constructor.name
       const scalar = s.shape.length === 0
-      const wanted = scalar ? `pass a number, or a ${array} of length 1` : `pass a ${array} of length ${view.length}`
+      const wanted = scalar ? `pass a number, or a ${array} of length 1` : `pass a ${array} of length ${[...new Set(lengths(i))].join(' or ')}`
       return { name: s.name, dtype: s.dtype, scalar, view, array, wanted }
     })
     const results: Record<string, unknown> = {}
@@ -140,7 +159,14 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
         }
       }
     }
-    return (all) => {
+    const fits = (given: object): boolean => {
+      for (let i = 0; i < inputs.length; i++) {
+        const value = (given as Record<string, TypedArray | undefined>)[inputs[i].name]
+        if (!inputs[i].scalar && value?.length !== inputs[i].view.length) return false
+      }
+      return true
+    }
+    const call = (all: object): object => {
       refuse(all ?? {})
       let given = all as Record<string, number | boolean | TypedArray>
       for (let i = 0; inputs.length > 1 && i < inputs.length; i++) {
@@ -152,22 +178,50 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
       for (let i = 0; i < inputs.length; i++) {
         const value = given[inputs[i].name]
         if (typeof value === 'object') inputs[i].view.set(value)
-        else write(inputs[i].view, inputs[i].dtype, Number(value))
+        else write(inputs[i].view, inputs[i].dtype, 0, Number(value))
         if (inputs[i].dtype === 'bool') booleans(inputs[i].view)
       }
       run()
       for (let i = 0; i < scalars.length; i++) {
         const { name, view, dtype } = scalars[i]
-        results[name] = dtype === 'bool' ? view[0] !== 0 : read(view, dtype)
+        results[name] = dtype === 'bool' ? view[0] !== 0 : read(view, dtype, 0)
       }
       return results
     }
+    return { fits, call }
   }
 
   const state: Record<string, TypedArray> = {}
   for (const s of manifest.states) define(state, s.name, viewOf(s))
   const model = { state: Object.freeze(state), manifest } as unknown as Running & Record<string, unknown>
-  manifest.functions.forEach((f, i) => define(model, f.name, callable(f, entries[i + 1])))
+  const callables = manifest.functions.map((f, i) => callable(f, entries[i + 1]))
+  for (const { name } of manifest.functions) {
+    if (Object.hasOwn(model, name)) continue
+    const variants = callables.filter((_, i) => manifest.functions[i].name === name)
+    const choose = (given: object): object => {
+      for (let i = 1; i < variants.length; i++) if (variants[i].fits(given ?? {})) return variants[i].call(given)
+      // The first one also says what is wrong where none fits.
+      return variants[0].call(given)
+    }
+    define(model, name, variants.length > 1 ? choose : variants[0].call)
+  }
+
+  const trained = manifest.states.filter((s) => s.trainable)
+  const total = trained.reduce((n, s) => n + sizeOf(s), 0)
+  define(model, 'flat', (): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> => {
+    const values = new (trained.some((s) => s.dtype === 'f64') ? Float64Array : Float32Array)(total)
+    let at = 0
+    for (const { name, dtype } of trained) for (let i = 0; i < state[name].length; i++) values[at++] = read(state[name], dtype, i)
+    return values
+  })
+  define(model, 'setFlat', (values: Float32Array | Float64Array): void => {
+    const hint = `pass a Float32Array or Float64Array of length ${total}`
+    const tag = ArrayBuffer.isView(values) ? values[Symbol.toStringTag] : typeof values
+    if (!/^Float(32|64)Array$/.test(tag)) throw fail('input/dtype', `setFlat was given ${tag}`, hint)
+    if (values.length !== total) throw fail('input/length', `the trainable states have ${total} elements, given ${values.length}`, hint)
+    let at = 0
+    for (const { name, dtype } of trained) for (let i = 0; i < state[name].length; i++) write(state[name], dtype, i, values[at++])
+  })
 
   define(model, 'reset', (seed: number = manifest.seed): void => {
     if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -178,65 +232,8 @@ export function boot(manifest: Manifest, code: Code, fail: Fail): Running & Reco
     entries[0]()
   })
 
-  define(model, 'save', (): Uint8Array<ArrayBuffer> => {
-    const header: Record<string, unknown> = {}
-    define(header, '__metadata__', { format: 'gradc', program: manifest.name })
-    let end = 0
-    for (const s of manifest.states) {
-      const begin = end
-      end += state[s.name].byteLength
-      define(header, s.name, { dtype: FORMATS[s.dtype], shape: s.shape, data_offsets: [begin, end] })
-    }
-    const text = new TextEncoder().encode(JSON.stringify(header))
-    // The header is padded with spaces so that the tensors start on a multiple of 8 bytes.
-    const start = 8 + Math.ceil(text.length / 8) * 8
-    const file = new Uint8Array(start + end).fill(32, 0, start)
-    new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true)
-    file.set(text, 8)
-    let at = start
-    for (const s of manifest.states) {
-      const { buffer, byteOffset, byteLength } = state[s.name]
-      file.set(new Uint8Array(buffer, byteOffset, byteLength), at)
-      at += byteLength
-    }
-    return file
-  })
-
-  define(model, 'restore', (file: Uint8Array): void => {
-    const hint = 'nothing was changed; restore() takes what save() of the same program wrote'
-    const bad = (problem: string): Error => fail('file/invalid', problem, hint)
-    if (!(file instanceof Uint8Array) || file.length < 8) throw bad('this is not a safetensors file')
-    const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
-    if (headerBytes > file.length - 8) throw bad(`the header says ${headerBytes} bytes, the file has ${file.length}`)
-    let header: Record<string, { dtype?: unknown; shape?: unknown; data_offsets?: unknown } | undefined>
-    try {
-      header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(file.subarray(8, 8 + headerBytes)))
-    } catch {
-      throw bad('the header is not JSON')
-    }
-    if (header === null || typeof header !== 'object' || Array.isArray(header)) throw bad('the header is not an object')
-    for (const name of Object.keys(header)) {
-      if (name !== '__metadata__' && !Object.hasOwn(state, name)) throw bad(`the file has a tensor ${quote(name)} that this program has not`)
-    }
-    const sources = manifest.states.map((s): Uint8Array => {
-      const entry = Object.hasOwn(header, s.name) ? header[s.name] : undefined
-      if (!entry || typeof entry !== 'object') throw bad(`the file has no tensor ${quote(s.name)}`)
-      const stated = `${String(entry.dtype)} ${JSON.stringify(entry.shape)}`
-      const wanted = `${FORMATS[s.dtype]} ${JSON.stringify(s.shape)}`
-      if (stated !== wanted) throw bad(`tensor ${quote(s.name)} is ${stated} in the file, ${wanted} in this program`)
-      const offsets = Array.isArray(entry.data_offsets) ? (entry.data_offsets as unknown[]) : []
-      const [begin, end] = offsets.map(Number)
-      const fits = offsets.length === 2 && Number.isSafeInteger(begin) && Number.isSafeInteger(end) && begin >= 0
-      if (!fits || end > file.length - 8 - headerBytes || end - begin !== state[s.name].byteLength) {
-        throw bad(`tensor ${quote(s.name)} has offsets ${JSON.stringify(offsets)} that do not fit`)
-      }
-      return file.subarray(8 + headerBytes + begin, 8 + headerBytes + end)
-    })
-    manifest.states.forEach((s, i) => {
-      const { buffer, byteOffset, byteLength } = state[s.name]
-      new Uint8Array(buffer, byteOffset, byteLength).set(sources[i])
-      if (s.dtype === 'bool') booleans(state[s.name])
-    })
-  })
+  const { save, restore } = files(manifest, state, fail)
+  define(model, 'save', save)
+  define(model, 'restore', restore)
   return model
 }

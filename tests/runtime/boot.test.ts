@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Manifest, Slot } from '../../src/ir/manifest.ts'
 import { boot, type Running } from '../../src/runtime/boot.ts'
+import { weights } from '../../src/runtime/safetensors.ts'
 
 const HOSTILE = ['__proto__', 'constructor', '"); alert(1)//', '*/ alert(1) /*', '\u2028', 'toString', '</script>']
 
@@ -12,7 +13,7 @@ function adder(names: { x: string; w: string; sum: string; f: string }): Running
   const f = new Float32Array(memory)
   const u = new Uint32Array(memory)
   const manifest: Manifest = {
-    gradc: '0', name: 'adder', target: 'js', seed: 7, keyOffset: 128,
+    gradc: '0', name: 'adder', hash: '0', target: 'js', seed: 7, keyOffset: 128,
     memory: { bytes: 256, stateBytes: 16, constantBytes: 0, arenaBytes: 240 },
     states: [slot(names.w, 'f32', [2], 0)],
     functions: [{
@@ -32,7 +33,7 @@ function adder(names: { x: string; w: string; sum: string; f: string }): Running
     },
   ]
   const fail = (code: string, problem: string, hint: string): Error => Object.assign(new Error(`${code}: ${problem}\nhint: ${hint}`), { code })
-  return boot(manifest, { memory, entries }, fail)
+  return boot(manifest, { memory, entries }, fail, weights)
 }
 const plain = { x: 'x', w: 'w', sum: 'sum', f: 'step' }
 const codeOf = (run: () => unknown): string => {

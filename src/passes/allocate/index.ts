@@ -26,7 +26,7 @@ export function allocate(fused: FusedGraph, order: readonly FusedKernel[], layou
   const lifetimes = lifetimesOf(fused, order)
   const lowerBound = liveBytes(lifetimes, order.length).peak
   const intervals = lifetimes.map(({ from, to, bytes }) => ({ from, to, bytes: roundUp(bytes) }))
-  const { offsets, total } = pack(intervals, lowerBound)
+  const { offsets, total } = pack(intervals)
   lifetimes.forEach(({ slots, bytes, from, to }, i) => {
     const id = buffers.length
     const name = [...new Set(slots.map((s) => s.name).filter((n) => n !== ''))].join('/') || `%${slots[0].node.id}`

@@ -4,7 +4,7 @@ import { topological, type Graph, type Node } from '../../ir/graph.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
 import { isFloat } from '../../ir/types.ts'
-import { operandsFirst } from './walk.ts'
+import { operandsFirst } from '../../ir/walk.ts'
 
 /** Why no derivative leaves a node for its operands: it is an integer or boolean, or was stopped on purpose. */
 export type Barrier = 'integer' | 'stopped'

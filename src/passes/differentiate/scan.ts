@@ -5,7 +5,7 @@ import { opNamed } from '../../ir/ops/index.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../../ir/ops/region.ts'
 import { transplant } from '../../ir/transplant.ts'
 import { bytesOf, type TensorType } from '../../ir/types.ts'
-import { operandsFirst } from './walk.ts'
+import { operandsFirst } from '../../ir/walk.ts'
 
 /** Forward mode within a body: the tangents of results when the seeded nodes are perturbed. */
 export type Tangents = (results: readonly Node[], seeds: ReadonlyMap<Node, Node>) => Maybe[]

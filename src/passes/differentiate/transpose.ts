@@ -6,7 +6,7 @@ import { plus } from '../../ir/ops/rules.ts'
 import { sameType, showType } from '../../ir/types.ts'
 import { oldestId } from './path.ts'
 import { transposeScan } from './scan-transpose.ts'
-import { operandsFirst } from './walk.ts'
+import { operandsFirst } from '../../ir/walk.ts'
 
 /** A tangent and the cotangent that arrives at it. */
 export interface Pull {

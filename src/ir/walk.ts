@@ -1,4 +1,4 @@
-import type { Node } from '../../ir/graph.ts'
+import type { Node } from './graph.ts'
 
 /**
  * The nodes under the roots for which `enters` holds, operands before users; the operands of a node are visited only if

@@ -1,0 +1,59 @@
+import { writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { FunctionMemory } from '../../api/memory.ts'
+import { memorySvg } from '../../api/memory-svg.ts'
+import type { Program } from '../../api/program.ts'
+import type { Command } from '../command.ts'
+import { Failure } from '../failure.ts'
+import { chosen } from '../functions.ts'
+import { openModel } from '../model-file.ts'
+import { columns, grouped } from '../terminal.ts'
+
+/** `gradc memory`: every byte, and when it is in use. */
+export const memory: Command = {
+  usage: 'memory MODEL',
+  summary: 'tells what lies where in memory, and when',
+  help: `  --function NAME  one function only
+  --svg FILE       draws the arena over time: of the function that is named, else of the one that needs most
+  --json           the same as JSON`,
+  options: { function: { type: 'string' }, svg: { type: 'string' }, json: { type: 'boolean' } },
+  run: async (call) => {
+    const { options, stdout, cwd } = call
+    const program = await openModel(call)
+    const names = chosen(program, options.function).map((i) => program.compiled.declared[i].name)
+    const functions = Object.fromEntries(names.map((name) => [name, program.memory.functions[name]]))
+    if (typeof options.svg === 'string') {
+      const [name, figures] = Object.entries(functions).reduce((a, b) => (b[1].arenaBytes > a[1].arenaBytes ? b : a))
+      await writeFile(resolve(cwd, options.svg), memorySvg(name, figures)).catch((error: NodeJS.ErrnoException) => {
+        throw new Failure(`${String(options.svg)} cannot be written: ${error.code}`, '', error)
+      })
+    }
+    stdout.write(options.json ? `${JSON.stringify({ ...program.memory, functions })}\n` : told(program, functions))
+    return 0
+  },
+}
+
+function told({ memory: { bytes, stateBytes, constantBytes, arenaBytes }, manifest }: Program, functions: Readonly<Record<string, FunctionMemory>>): string {
+  const states = manifest.states.map((s) => [s.name, `${s.dtype}[${s.shape.join(', ')}]`, grouped(s.offset)])
+  const parts = [
+    `memory ${grouped(bytes)} bytes: states ${grouped(stateBytes)}, constants ${grouped(constantBytes)}, arena ${grouped(arenaBytes)}\n`,
+    columns([['state', 'type', 'offset'], ...states], [2]),
+  ]
+  for (const [name, m] of Object.entries(functions)) {
+    const again = m.recomputePercent ? `, ${m.recomputePercent.toFixed(1)} % of its work done again` : ''
+    const peak = m.kernels.length ? `, ${grouped(m.peakBytes)} live at kernel ${m.peakAt} ${m.kernels[m.peakAt]} (no arena can be smaller)` : ''
+    parts.push(`\n${name}: arena ${grouped(m.arenaBytes)} bytes${peak}${again}\n`)
+    const rows = m.buffers.map((b) => [grouped(b.offset), grouped(b.bytes), `${b.from}..${b.to}`, lifeline(b.from, b.to, m.kernels.length), b.type, b.name])
+    parts.push(columns([['offset', 'bytes', 'kernels', 'life', 'type', 'name'], ...rows], [0, 1]))
+  }
+  return parts.join('')
+}
+
+const CELLS = 24
+
+/** The kernels from first to last as a line, and the part of it for which something lives. */
+function lifeline(from: number, to: number, kernels: number): string {
+  const cells = Math.max(1, Math.min(CELLS, kernels))
+  const cell = (position: number): number => Math.min(cells - 1, Math.floor((position * cells) / Math.max(1, kernels)))
+  return '·'.repeat(cell(from)) + '█'.repeat(cell(to) - cell(from) + 1) + '·'.repeat(cells - 1 - cell(to))
+}
