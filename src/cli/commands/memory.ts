@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { FunctionMemory } from '../../api/memory.ts'
 import { memorySvg } from '../../api/memory-svg.ts'
 import type { Program } from '../../api/program.ts'
+import { sweep, sweepSvg } from '../../api/sweep.ts'
 import type { Command } from '../command.ts'
 import { Failure } from '../failure.ts'
 import { chosen } from '../functions.ts'
@@ -15,22 +16,36 @@ export const memory: Command = {
   summary: 'tells what lies where in memory, and when',
   help: `  --function NAME  one function only
   --svg FILE       draws the arena over time: of the function that is named, else of the one that needs most
+  --sweep          compiles under smaller and smaller budgets: bytes against work done again
   --json           the same as JSON`,
-  options: { function: { type: 'string' }, svg: { type: 'string' }, json: { type: 'boolean' } },
+  options: { function: { type: 'string' }, svg: { type: 'string' }, sweep: { type: 'boolean' }, json: { type: 'boolean' } },
   run: async (call) => {
     const { options, stdout, cwd } = call
     const program = await openModel(call)
+    if (options.sweep) return curve(call, program)
     const names = chosen(program, options.function).map((i) => program.compiled.declared[i].name)
     const functions = Object.fromEntries(names.map((name) => [name, program.memory.functions[name]]))
     if (typeof options.svg === 'string') {
       const [name, figures] = Object.entries(functions).reduce((a, b) => (b[1].arenaBytes > a[1].arenaBytes ? b : a))
-      await writeFile(resolve(cwd, options.svg), memorySvg(name, figures)).catch((error: NodeJS.ErrnoException) => {
-        throw new Failure(`${String(options.svg)} cannot be written: ${error.code}`, '', error)
-      })
+      await put(resolve(cwd, options.svg), memorySvg(name, figures))
     }
     stdout.write(options.json ? `${JSON.stringify({ ...program.memory, functions })}\n` : told(program, functions))
     return 0
   },
+}
+
+const put = (file: string, text: string): Promise<void> =>
+  writeFile(file, text).catch((error: NodeJS.ErrnoException) => {
+    throw new Failure(`${file} cannot be written: ${error.code}`, '', error)
+  })
+
+/** The program under one budget after the other. */
+async function curve({ options, stdout, cwd }: Parameters<Command['run']>[0], program: Program): Promise<number> {
+  const points = sweep(program)
+  if (typeof options.svg === 'string') await put(resolve(cwd, options.svg), sweepSvg(program.manifest.name, points))
+  const rows = points.map((p) => [grouped(p.budget), grouped(p.arenaBytes), `${p.recomputePercent.toFixed(1)} %`])
+  stdout.write(options.json ? `${JSON.stringify(points)}\n` : columns([['budget', 'arena', 'done again'], ...rows], [0, 1, 2]))
+  return 0
 }
 
 function told({ memory: { bytes, stateBytes, constantBytes, arenaBytes }, manifest }: Program, functions: Readonly<Record<string, FunctionMemory>>): string {
