@@ -11,7 +11,7 @@ const COMPILE_EFFORT_EACH = 50_000
 const MOST_INTERVALS = 3_000
 const MOST_PLACES = 2_000_000
 
-/** What the first turns of the search may look at, for each interval of each section: twice the way down. Doubled in each round. */
+/** What the first turns may look at for each interval of each section: twice the way down. Doubled in each round. */
 const TURN = 200
 /** Disturbed orders in each round, besides the given ones. */
 const DISTURBED = 2
