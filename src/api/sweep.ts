@@ -1,6 +1,6 @@
 import { compile } from './compile.ts'
+import type { Compiled } from './compiled.ts'
 import { bytesText, escaped } from './memory-svg.ts'
-import type { Program } from './program.ts'
 
 /** What one budget costs. */
 export interface SweepPoint {
@@ -16,7 +16,7 @@ export interface SweepPoint {
  * The trade-off between memory and work: the program compiled again under budgets from what it takes without one down to the least
  * that is found, `points` of them evenly spaced. Errors: those of compile.
  */
-export function sweep({ compiled: { functions, options } }: Program, points = 9): SweepPoint[] {
+export function sweep({ compiled: { functions, options } }: { readonly compiled: Compiled }, points = 9): SweepPoint[] {
   const at = (memoryBudget: number | string): SweepPoint => {
     const { memory } = compile(functions, { ...options, memoryBudget })
     const recomputePercent = Math.max(0, ...Object.values(memory.functions).map((f) => f.recomputePercent))
