@@ -51,6 +51,8 @@ export const canonical: readonly Rule[] = [
   rule('reshape-broadcast', p.reshape(as('b', p.broadcast(x))), ({ x, b, root }) => reshapeOfBroadcast(x, b, root)),
   rule('slice-broadcast', p.slice(as('b', p.broadcast(x))), ({ x, b, root }) => sliceOfBroadcast(x, b, root)),
   rule('slice-pad', p.slice(as('padded', p.pad(x))), ({ x, padded, root }) => sliceOfPad(x, padded, root)),
+  rule('slice-pad-margin', p.slice(as('padded', p.pad(x))), ({ x, padded, root }) => marginOfPad(x, padded, root), { once: ['padded'] }),
+  rule('slice-window', p.slice(as('w', p.window(x))), ({ x, w, root }) => sliceOfWindow(x, w, root)),
   rule('slice-concat', p.slice(anyOf('parts', 'concat')), ({ parts, root }) => sliceOfConcat(parts, root)),
 ]
 
@@ -134,6 +136,35 @@ function sliceOfPad(x: Node, padded: Node, root: Node): Node | null {
     size,
     step: step.map((s, a) => (size[a] === 1 ? 1 : s / (interior[a] + 1))),
   })
+}
+
+/** Reads a part of the margins: fewer of them, around as much of the operand as is read. */
+function marginOfPad(x: Node, padded: Node, root: Node): Node | null {
+  const [low, start] = [listOf(padded, 'low'), listOf(root, 'start')]
+  const dense = listOf(padded, 'interior').every((n) => n === 0) && listOf(root, 'step').every((n) => n === 1)
+  const before = low.map((l, a) => Math.max(0, l - start[a]))
+  const after = root.shape.map((d, a) => Math.max(0, start[a] + d - (low[a] + x.shape[a])))
+  const size = root.shape.map((d, a) => d - before[a] - after[a])
+  if (!dense || size.some((d) => d <= 0)) return null
+  const cut = make('slice', [x], { start: start.map((s, a) => Math.max(0, s - low[a])), size, step: size.map(() => 1) })
+  return make('pad', [sameShape(cut.shape, x.shape) ? x : cut], { ...padded.attrs, low: before, high: after })
+}
+
+/** Some of the positions: windows over the part that these see. */
+function sliceOfWindow(x: Node, window: Node, root: Node): Node | null {
+  const [axes, size, dilation] = [listOf(window, 'axes'), listOf(window, 'size'), listOf(window, 'dilation')]
+  const rank = x.shape.length
+  const wholeKernel = size.every((d, i) => root.shape[rank + i] === d)
+  if (!wholeKernel || sizeOf(root.shape) === 0) return null
+  const [from, steps, stride] = [listOf(root, 'start'), listOf(root, 'step'), listOf(window, 'stride')]
+  const part = x.shape.map((_, a) => {
+    const i = axes.indexOf(a)
+    if (i < 0) return { start: from[a], size: root.shape[a], step: steps[a] }
+    const seen = (root.shape[a] - 1) * steps[a] * stride[i] + (size[i] - 1) * dilation[i] + 1
+    return { start: from[a] * stride[i], size: seen, step: 1 }
+  })
+  const cut = make('slice', [x], { start: part.map((q) => q.start), size: part.map((q) => q.size), step: part.map((q) => q.step) })
+  return make('window', [cut], { ...window.attrs, stride: stride.map((s, i) => s * steps[axes[i]]) })
 }
 
 /** Reads from one part only: a slice of that part. */

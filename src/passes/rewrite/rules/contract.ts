@@ -55,9 +55,26 @@ export const contractions: readonly Rule[] = [
 
   rule('overlap-contract', p.overlapAdd(as('c', p.contract(x, y))), ({ c, x, y, root }) => contractOfWindows(root, c, x, y),
     { keeps: 'values', once: ['c'] }),
+  rule('slice-contract', p.slice(as('c', p.contract(x, y))), ({ c, root }) => contractOfSlices(c, root), { keeps: 'values', once: ['c'] }),
   rule('contract-units', p.contract(x, y), ({ x, y, root }) => contractOfUnits(root, x, y)),
   rule('contract-pointwise', p.contract(x, y), ({ x, y, root }) => contractAsProduct(root, x, y), { keeps: 'values' }),
 ]
+
+/** Some of the results: a contraction of the rows and columns that they need. */
+function contractOfSlices(c: Node, root: Node): Node {
+  const labels = labelsOf(c)
+  const [start, step] = [listOf(root, 'start'), listOf(root, 'step')]
+  const cut = (operand: Node, own: string): Node => {
+    const at = [...own].map((letter) => labels.out.indexOf(letter))
+    if (at.every((a) => a < 0 || root.shape[a] === c.shape[a])) return operand
+    return make('slice', [operand], {
+      start: at.map((a) => (a < 0 ? 0 : start[a])),
+      size: at.map((a, i) => (a < 0 ? operand.shape[i] : root.shape[a])),
+      step: at.map((a) => (a < 0 ? 1 : step[a])),
+    })
+  }
+  return make('contract', [cut(c.operands[0], labels.x), cut(c.operands[1], labels.y)], c.attrs)
+}
 
 /** Labels of a permute's operand from those of its result: result axis i is operand axis perm[i]. */
 function unpermuted(labels: string, permute: Node): string {
