@@ -14,7 +14,7 @@ import type { LoweredProgram } from '../codegen/nest.ts'
 import { align, arenaOf, budgetOf, holdBudget, type Budget } from './budget.ts'
 import { firstValues } from './first-values.ts'
 import { hashed } from './fingerprint.ts'
-import type { Compiled, Functions } from './compiled.ts'
+import type { Called, Compiled, FunctionLists } from './compiled.ts'
 import { Program } from './program.ts'
 import { variantsOf, type Variant } from './variants.ts'
 import { VERSION } from './version.ts'
@@ -50,7 +50,7 @@ const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'flat
  * Compiles functions over one shared state into one program.
  * @throws GradcError name/invalid, option/invalid, state/duplicate, target/unsupported, budget/infeasible
  */
-export function compile<const F extends Functions>(functions: F, options: CompileOptions = {}): Program<F> {
+export function compile<const F extends FunctionLists>(functions: F, options: CompileOptions = {}): Program<Called<F>> {
   const began = performance.now()
   const { target = 'wasm', name = 'program', seed = 0 } = check(functions, options)
   const budget = budgetOf(options.memoryBudget ?? 'none')
@@ -82,10 +82,10 @@ export function compile<const F extends Functions>(functions: F, options: Compil
   const compiled: Compiled = {
     functions, options, manifest, code, relaxed, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began,
   }
-  return new Program<F>(compiled)
+  return new Program<Called<F>>(compiled)
 }
 
-function check(functions: Functions, options: CompileOptions): CompileOptions {
+function check(functions: FunctionLists, options: CompileOptions): CompileOptions {
   if (typeof functions !== 'object' || functions === null || 'graph' in functions) {
     const what = typeof functions === 'object' && functions !== null ? 'a function alone' : showValue(functions)
     throw new GradcError('option/invalid', `compile was given ${what}, not functions by name`, { hint: 'compile({ train: fn(...) })' })

@@ -11,9 +11,9 @@ import type { Compiled } from './compiled.ts'
 /** How to write a module. */
 export interface EmitOptions {
   /**
-   * Where the WebAssembly is: `inline` (default) in NAME.js; `url` in NAME.wasm beside it, fetched by address (read from the disk in
-   * Node); `module` in NAME.wasm, imported as a WebAssembly.Module, as Cloudflare Workers want it (such a module is compiled
-   * before gradc sees it, and stays strict under `arithmetic: 'relaxed'`). For the target wasm only.
+   * Where the WebAssembly is: `inline` (default) in NAME.js; `url` in NAME.wasm beside it, fetched by address (read from the
+   * disk in Node); `module` in NAME.wasm, imported as a WebAssembly.Module, as Cloudflare Workers want it (such a module is
+   * compiled before gradc sees it, and stays strict under `arithmetic: 'relaxed'`). For the target wasm only.
    */
   readonly wasm?: WasmForm
 }
@@ -39,22 +39,28 @@ export function emit({ manifest, code, constants, relaxed }: Compiled, options: 
   if (!FORMS.includes(form)) {
     throw new GradcError('option/invalid', `wasm ${showValue(form)} is not known`, { hint: "wasm: 'inline', 'url' or 'module'" })
   }
+  const runtime = { boot: boot.toString(), weights: weights.toString() }
   const text = { dts: emitDeclarations(manifest), json: `${JSON.stringify(manifest, null, 2)}\n` }
   if (!('bytes' in code)) {
     if (form !== 'inline') {
-      throw new GradcError('option/invalid', `wasm ${showValue(form)} needs WebAssembly, the target is js`, { hint: "compile({ ... }, { target: 'wasm' })" })
+      throw new GradcError('option/invalid', `wasm ${showValue(form)} needs WebAssembly, the target is js`, {
+        hint: "compile({ ... }, { target: 'wasm' })",
+      })
     }
-    return { ...text, js: emitModule({ manifest, boot: boot.toString(), weights: weights.toString(), code, constants }), wasm: null }
+    return { ...text, js: emitModule({ manifest, ...runtime, code, constants }), wasm: null }
   }
   const imports = code.imports.map((name) => ({ name, text: hostText(name) }))
   const parts = { wasm: code.bytes, form, imports, relax: relaxed ? relax.toString() : null }
-  return { ...text, js: emitModule({ manifest, boot: boot.toString(), weights: weights.toString(), code: parts, constants }), wasm: form === 'inline' ? null : code.bytes }
+  const js = emitModule({ manifest, ...runtime, code: parts, constants })
+  return { ...text, js, wasm: form === 'inline' ? null : code.bytes }
 }
 
 /** Writes NAME.js, NAME.d.ts, NAME.json and, unless it is inline, NAME.wasm; makes the folder. Gives their paths. */
 export async function write(compiled: Compiled, folder: string, options: EmitOptions = {}): Promise<string[]> {
   if (typeof folder !== 'string' || folder === '') {
-    throw new GradcError('option/invalid', `a program cannot be written to ${showValue(folder)}`, { hint: "program.write('dist/mnist')" })
+    throw new GradcError('option/invalid', `a program cannot be written to ${showValue(folder)}`, {
+      hint: "program.write('dist/mnist')",
+    })
   }
   const { js, dts, json, wasm } = emit(compiled, options)
   const { mkdir, writeFile } = await import('node:fs/promises')

@@ -4,7 +4,7 @@ import type { Restored, RestoreOptions } from '../runtime/safetensors.ts'
 
 /** What has weights to keep: a model of gradc, or of a module that it wrote. */
 export interface Saving {
-  save(): Uint8Array<ArrayBuffer>
+  save(): Uint8Array
 }
 
 /** What takes weights: a model of gradc, or of a module that it wrote. */

@@ -24,10 +24,8 @@ type Call<I extends Specs, R extends Results> = (inputs: { readonly [K in keyof 
 
 /** A loaded program: its functions as methods, over one state. */
 export type Model<F extends Functions> = Running & {
-  readonly [K in keyof F]: Call<One<F[K]>['inputs'], One<F[K]>['results']>
+  readonly [K in keyof F]: Call<F[K]['inputs'], F[K]['results']>
 }
-/** Functions of one name differ in extents only, which types do not tell. */
-type One<T> = T extends readonly (infer D)[] ? D : T
 
 /** How to load. */
 export interface LoadOptions {

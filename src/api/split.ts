@@ -30,8 +30,8 @@ export type Split<I extends Specs, R extends Results, K extends keyof I> = {
 }
 
 /**
- * A training step in two functions of one program, so that something can happen between them: the mean of the gradients of several
- * workers (data-parallel training), of several devices (federated training), or a look at them. `gradients` is one f32
+ * A training step in two functions of one program, so that something can happen between them: the mean of the gradients of
+ * several workers (data-parallel training), of several devices (federated training), or a look at them. `gradients` is one f32
  * vector of all gradients one after the other, each row by row, in the order of the manifest's `parameters`. One after the other,
  * both do what `minimize` does in one.
  * With loss scaling they are the gradients of the scaled loss, as `apply` takes them.
@@ -72,9 +72,10 @@ export function split<I extends Specs, R extends Results, const K extends keyof 
     updates: step.updates.filter((u) => own.has(u.name)),
   }
   const apply = applying(train.graph, found, { optimizer, owner: collector, inputs })
+  const training = [...train.training, { graph: train.graph, loss, wrt: parameters }]
   const specs = Object.fromEntries(apply.inputs.map(({ name, node }) => [name, { dtype: node.dtype, shape: node.shape }]))
   return {
-    gradients: new Fn(train.inputs, gradients, { training: train.training, parameters }),
+    gradients: new Fn(train.inputs, gradients, { training, parameters }),
     apply: new Fn(specs as never, apply, { parameters }),
   }
 }

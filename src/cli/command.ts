@@ -21,6 +21,6 @@ export interface Command {
   readonly help: string
   /** Beside --help, which every command has. */
   readonly options: NonNullable<ParseArgsConfig['options']>
-  /** Gives the exit code: 0, or 1 for a finding of which it has told already. Throws a Failure for what the user can put right. */
+  /** Gives the exit code: 0, or 1 for a finding that it has told of already. Throws a Failure for what the user can put right. */
   readonly run: (call: Call) => Promise<number>
 }

@@ -9,8 +9,8 @@ import type { Call } from './command.ts'
 import { columns } from './terminal.ts'
 
 /**
- * What GRADC_DEBUG, GRADC_PRINT_AFTER and GRADC_VERIFY ask for, to stderr. The model file has compiled its program already, without
- * knowing of them; its functions go through the passes again here. Throws an InternalError if a pass breaks a promise.
+ * What GRADC_DEBUG, GRADC_PRINT_AFTER and GRADC_VERIFY ask for, to stderr. The model file has compiled its program already,
+ * without knowing of them; its functions go through the passes again here. Throws an InternalError if a pass breaks a promise.
  */
 export function debug(compiled: Compiled, { settings, stderr }: Call): void {
   const { debug: level, printAfter, verify } = settings
@@ -28,9 +28,13 @@ export function debug(compiled: Compiled, { settings, stderr }: Call): void {
   }
   if (level >= 1) {
     const rows = timings.map((t) => [t.pass, `${t.milliseconds.toFixed(2)} ms`, `${t.before} → ${t.after} nodes`])
-    say(`passes of ${compiled.declared.map((g) => g.name).join(', ')}; compiled in ${compiled.compileMs.toFixed(1)} ms`, columns(rows, [1]))
+    const names = compiled.declared.map((g) => g.name).join(', ')
+    say(`passes of ${names}; compiled in ${compiled.compileMs.toFixed(1)} ms`, columns(rows, [1]))
   }
   if (level >= 2) for (const plan of compiled.plans) say('memory plan', planText(plan))
-  if (level >= 4) say('emitted code', 'bytes' in compiled.code ? wasmText(compiled.lowered, { segments: compiled.constants }) : emitJs(compiled.lowered))
+  if (level >= 4) {
+    const { code, lowered, constants } = compiled
+    say('emitted code', 'bytes' in code ? wasmText(lowered, { segments: constants }) : emitJs(lowered))
+  }
   if (level >= 5) say('rules fired', columns([...fired].sort((a, b) => b[1] - a[1]).map(([rule, n]) => [rule, String(n)]), [1]))
 }

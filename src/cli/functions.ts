@@ -6,7 +6,12 @@ export function chosen({ manifest, compiled }: Program, name: unknown): number[]
   const all = compiled.declared.map((_, i) => i)
   if (name === undefined) return all
   const found = all.filter((i) => manifest.functions[i].name === name || compiled.declared[i].name === name)
-  if (!found.length) throw new Failure(`there is no function ${JSON.stringify(name)}`, `functions are ${compiled.declared.map((g) => g.name).join(', ')}`)
+  if (!found.length) {
+    throw new Failure(
+      `there is no function ${JSON.stringify(name)}`,
+      `functions are ${compiled.declared.map((g) => g.name).join(', ')}`,
+    )
+  }
   return found
 }
 

@@ -1,6 +1,6 @@
 import { valueAndGrad } from '../api/derivatives.ts'
 import { evaluateNodes, type Values } from '../ir/evaluate.ts'
-import { topological, type Graph, type Node } from '../ir/graph.ts'
+import { topological, type Graph, type Named, type Node } from '../ir/graph.ts'
 import { numberAt } from '../ir/half.ts'
 import { showType, type TypedArray } from '../ir/types.ts'
 import { normal } from './random-inputs.ts'
@@ -36,6 +36,8 @@ export interface CheckSpec {
   readonly random: () => number
   /** Elements of each parameter to look at alone, the one with the largest gradient first. */
   readonly elements: number
+  /** Told after each probe of a parameter: the share of its probes that is done. */
+  readonly report?: (name: string, share: number) => void
 }
 
 /** Steps of the differences, tried in this order until one is good: kinks want short ones, small gradients long ones. */
@@ -64,7 +66,11 @@ export function* checkGradients(spec: CheckSpec): Generator<ParameterCheck, void
     const lossAt = lossAlong(loss, parameter, { order, values, at })
     const size = Math.abs(values.get(loss)![0])
     if (!at.length) continue
-    const probes = probesOf(Float64Array.from(gradient), spec.elements, random).map((p) => probe(p, gradient, lossAt, size))
+    const probes = probesOf(Float64Array.from(gradient), spec.elements, random).map((p, k, all) => {
+      const found = probe(p, gradient, lossAt, size)
+      spec.report?.(name, (k + 1) / all.length)
+      return found
+    })
     const worst = probes.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a))
     const verdict = worst.error <= GOOD ? 'good' : worst.error < BAD ? 'fair' : 'bad'
     yield { name, type: showType(parameter), ...worst, verdict }
@@ -72,7 +78,7 @@ export function* checkGradients(spec: CheckSpec): Generator<ParameterCheck, void
 }
 
 /** Numbers of any dtype as doubles. */
-function inDoubles(named: readonly { readonly name: string; readonly node: Node }[], values: Values): Record<string, ArrayLike<number>> {
+function inDoubles(named: readonly Named[], values: Values): Record<string, ArrayLike<number>> {
   const wide = {}
   for (const { name, node } of named) {
     const array = Float64Array.from({ length: values[name].length }, (_, i) => numberAt(values[name], i, node.dtype))
@@ -87,8 +93,11 @@ interface Point {
   readonly at: Float64Array
 }
 
+/** The loss, `step` aside in a direction. */
+type LossAlong = (step: number, direction: Float64Array) => number
+
 /** The loss as a function of one parameter; what does not depend on it is not computed again. */
-function lossAlong(loss: Node, parameter: Node, { order, values, at }: Point): (step: number, direction: Float64Array) => number {
+function lossAlong(loss: Node, parameter: Node, { order, values, at }: Point): LossAlong {
   const moving = new Set([parameter])
   const known = new Map<Node, ArrayLike<number>>()
   for (const node of order) {
@@ -128,7 +137,7 @@ function norms(values: Float64Array): number[] {
 
 type Found = Pick<ParameterCheck, 'error' | 'at' | 'gradient' | 'difference'>
 
-function probe({ at, direction }: Probe, gradient: TypedArray, lossAt: (step: number, direction: Float64Array) => number, size: number): Found {
+function probe({ at, direction }: Probe, gradient: TypedArray, lossAt: LossAlong, size: number): Found {
   const exact = direction.reduce((sum, d, i) => (d ? sum + d * gradient[i] : sum), 0)
   let best: Found = { error: NaN, at, gradient: exact, difference: NaN }
   for (const step of STEPS) {

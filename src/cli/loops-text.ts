@@ -19,13 +19,15 @@ function loopLines({ length, reverse, before, enter, body, leave, after }: Lower
     return `move ${m.bytes} bytes from ${at(m.from, m.fromStep)} to ${at(m.to, m.toStep)}`
   })
   const steps = reverse ? `for t from ${length - 1} down to 0` : `for t < ${length}`
-  return [...moves(before), steps, ...[...moves(enter), ...body.flatMap((k) => kernelLines(k)), ...moves(leave)].map((line) => `  ${line}`), ...moves(after)]
+  const inner = [...moves(enter), ...body.flatMap((k) => kernelLines(k)), ...moves(leave)]
+  return [...moves(before), steps, ...inner.map((line) => `  ${line}`), ...moves(after)]
 }
 
 const axisName = (i: number): string => (i < 26 ? String.fromCharCode(97 + i) : `a${i}`)
 
 function nestLines(nest: Nest, kernel: LoweredKernel): string[] {
-  const loops = (extents: readonly number[], from: number): string => extents.map((n, i) => `${axisName(from + i)} < ${n}`).join(', ')
+  const loops = (extents: readonly number[], from: number): string =>
+    extents.map((n, i) => `${axisName(from + i)} < ${n}`).join(', ')
   const lines: string[] = []
   let indent = ''
   if (nest.free.length) {
@@ -47,8 +49,8 @@ function nestLines(nest: Nest, kernel: LoweredKernel): string[] {
 }
 
 function storeLine({ address, dtype, index, indirect, value, accumulate }: Store, texts: Texts): string {
-  const place = indirect ? `${indexText(index)} + ${indirect.stride}·clamp(${texts.of(indirect.at)}, ${indirect.limit})` : indexText(index)
-  return `${dtype}@${address}[${place}] ${accumulate ? '+=' : '='} ${texts.of(value)}`
+  const moved = indirect ? ` + ${indirect.stride}·clamp(${texts.of(indirect.at)}, ${indirect.limit})` : ''
+  return `${dtype}@${address}[${indexText(index)}${moved}] ${accumulate ? '+=' : '='} ${texts.of(value)}`
 }
 
 function indexText({ offset, coefficients }: Affine): string {

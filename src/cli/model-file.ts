@@ -39,17 +39,20 @@ async function checkFile(file: string, path: string): Promise<void> {
     throw new Failure(error.code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read: ${error.code}`, '', error)
   })
   if (about.isDirectory()) throw new Failure(`${path} is a folder, not a model file`, `name the file in it that has ${EXPORT}`)
-  if (!/\.[mc]?[jt]s$/.test(path)) throw new Failure(`${path} is no JavaScript or TypeScript file`, 'a model file ends in .js, .mjs, .ts or .mts')
+  if (!/\.[mc]?[jt]s$/.test(path)) {
+    throw new Failure(`${path} is no JavaScript or TypeScript file`, 'a model file ends in .js, .mjs, .ts or .mts')
+  }
 }
 
 function programOf(path: string, module: Record<string, unknown>): Program {
   const [name, found] = module.default === undefined ? ['program', module.program] : ['default', module.default]
-  const isProgram = (value: unknown): value is Program =>
-    typeof value === 'object' && value !== null && Array.isArray((value as Partial<Program>).compiled?.declared)
   if (isProgram(found)) {
     const { gradc } = found.manifest
     if (gradc === VERSION) return found
-    throw new Failure(`${path} uses gradc ${gradc}, this command is gradc ${VERSION}`, `run the one beside it: npx gradc in the folder of ${basename(path)}`)
+    throw new Failure(
+      `${path} uses gradc ${gradc}, this command is gradc ${VERSION}`,
+      `run the one beside it: npx gradc in the folder of ${basename(path)}`,
+    )
   }
   if (found === undefined) {
     const others = Object.keys(module).join(', ')
@@ -61,6 +64,16 @@ function programOf(path: string, module: Record<string, unknown>): Program {
   throw new Failure(`the export ${JSON.stringify(name)} of ${path} is ${showValue(found)}, not a program`, hint)
 }
 
+/** Told by its looks: the file may have its own copy of gradc. */
+function isProgram(value: unknown): value is Program {
+  try {
+    const { compiled, manifest } = value as Partial<Program>
+    return Array.isArray(compiled?.declared) && typeof manifest?.gradc === 'string'
+  } catch {
+    return false
+  }
+}
+
 /** What a file threw while it was imported, told without the inner life of gradc and Node. */
 function refusal(path: string, file: string, error: unknown): unknown {
   if (!(error instanceof Error)) return new Failure(`${path} threw ${showValue(error)}`)
@@ -68,8 +81,10 @@ function refusal(path: string, file: string, error: unknown): unknown {
   if (error.name === 'GradcError') return new Failure(`${path} was refused\n${error.message}`, '', error)
   const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' && /package 'gradc'/.test(error.message)
   if (missing) return new Failure(`${path} imports gradc, which is not installed there`, 'npm install gradc', error)
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && line.includes('file://') && !line.includes('node:'))
-  const own = frames.filter((line) => !line.includes(new URL('..', import.meta.url).href)).map((line) => line.replace(/file:\/\/[^\s)]*?(?=:\d+:\d+)/, (url) => shown(url, file)))
+  const ours = new URL('..', import.meta.url).href
+  const own = (error.stack ?? '').split('\n')
+    .filter((line) => /^\s+at .*file:\/\//.test(line) && !line.includes('node:') && !line.includes(ours))
+    .map((line) => line.replace(/file:\/\/[^\s)]*?(?=:\d+:\d+)/, (url) => shown(url, file)))
   return new Failure([`${path} threw ${error.name}: ${error.message}`, ...own.slice(0, 6)].join('\n'), '', error)
 }
 

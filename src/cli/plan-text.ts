@@ -13,12 +13,14 @@ function lines(plan: Plan): string[] {
   const buffers = plan.buffers.map((b) =>
     [`#${b.id}`, b.region, String(b.offset), String(b.bytes), `${b.from}..${b.to}`, showType(b.type), b.name])
   const head = ['buffer', 'region', 'offset', 'bytes', 'kernels', 'type', 'name']
-  const named = (what: string, slots: Plan['inputs']): string => `${what} ${slots.map((s) => `${JSON.stringify(s.name)} #${s.buffer}`).join(', ') || '-'}`
+  const named = (what: string, slots: Plan['inputs']): string =>
+    `${what} ${slots.map((s) => `${JSON.stringify(s.name)} #${s.buffer}`).join(', ') || '-'}`
   const kernels = plan.kernels.flatMap((k, i) => {
     const row = `  ${String(i).padStart(3)}  ${k.name}  reads ${list(k.loads)}  writes ${list(k.stores)}`
     if (!k.loop) return [row]
     const { length, reverse, plan: body, stateBytes } = k.loop
-    const title = `       ${length} steps${reverse ? ', from the last to the first' : ''}; carries ${stateBytes} bytes, in #${k.loop.scratch}`
+    const order = reverse ? ', from the last to the first' : ''
+    const title = `       ${length} steps${order}; carries ${stateBytes} bytes, in #${k.loop.scratch}`
     return [row, title, ...lines(body).map((line) => `       ${line}`)]
   })
   return [

@@ -40,8 +40,8 @@ export function randomInputs(graph: Graph, seed: number): Record<string, TypedAr
 }
 
 /**
- * Below what an integer input should stay: the extent of the axes that it indexes, and of the positions it is compared with, as the
- * classes of a loss are. If it does neither: 2, and any word for u32, which is then a key of random numbers.
+ * Below what an integer input should stay: the extent of the axes that it indexes, and of the positions it is compared with, as
+ * the classes of a loss are. If it does neither: 2, and any word for u32, which is then a key of random numbers.
  */
 export function boundOf(graph: Graph, input: Node): number {
   const bounds: number[] = []

@@ -26,7 +26,7 @@ Environment: GRADC_DEBUG=1..5 (1 passes and time, 2 memory plan, 3 graphs before
 GRADC_PRINT_AFTER=PASS, GRADC_VERIFY=1 (check every graph between passes), GRADC_SEED=N, NO_COLOR.
 `
 
-/** Runs the command that the words ask for, and gives the exit code: 0, 1 (the user can put it right) or 70 (a defect of gradc). */
+/** Runs the command that the words ask for. Gives the exit code: 0, 1 (the user can put it right) or 70 (a defect of gradc). */
 export async function run(surroundings: Surroundings): Promise<number> {
   const { stderr } = surroundings
   try {
@@ -60,7 +60,10 @@ async function dispatch(surroundings: Surroundings): Promise<number> {
     return 0
   }
   if (!Object.hasOwn(COMMANDS, name)) {
-    throw new Failure(`there is no command ${JSON.stringify(name)}`, `commands are ${Object.keys(COMMANDS).join(', ')}; gradc --help tells what they do`)
+    throw new Failure(
+      `there is no command ${JSON.stringify(name)}`,
+      `commands are ${Object.keys(COMMANDS).join(', ')}; gradc --help tells what they do`,
+    )
   }
   const command = COMMANDS[name]
   const { values, positionals } = parsed(name, command, rest)
@@ -68,10 +71,10 @@ async function dispatch(surroundings: Surroundings): Promise<number> {
     stdout.write(`gradc ${command.usage}\n\n${command.summary}\n\n${command.help}\n`)
     return 0
   }
-  const wanted = command.usage.split(' ').slice(1).filter((word) => /^[A-Z]+$/.test(word) && !command.usage.includes(`-o ${word}`))
+  const wanted = command.usage.replace(/ -o .*/, '').split(' ').slice(1)
   if (positionals.length !== wanted.length) {
-    const problem = positionals.length < wanted.length ? `${name} needs ${wanted.join(' ')}` : `${name} takes ${wanted.join(' ')} only, not also ${positionals[wanted.length]}`
-    throw new Failure(problem, `gradc ${command.usage}`)
+    const more = positionals.length > wanted.length ? ` only, not also ${positionals[wanted.length]}` : ''
+    throw new Failure(`${name} ${more ? 'takes' : 'needs'} ${wanted.join(' ')}${more}`, `gradc ${command.usage}`)
   }
   const options = values as Record<string, string | boolean | undefined>
   return command.run({ ...surroundings, words: positionals, options, settings: settingsOf(env) })

@@ -25,7 +25,9 @@ export function checkPass(pass: string, whose: string): void {
 /** Reads GRADC_DEBUG, GRADC_PRINT_AFTER, GRADC_VERIFY and GRADC_SEED; empty is not set. Throws a Failure for other values. */
 export function settingsOf(env: Readonly<Record<string, string | undefined>>): Settings {
   const { GRADC_DEBUG: debug, GRADC_PRINT_AFTER: printAfter, GRADC_VERIFY: verify, GRADC_SEED: seed } = env
-  if (debug && !/^[0-5]$/.test(debug)) throw new Failure(`GRADC_DEBUG is ${JSON.stringify(debug)}`, 'it goes from 0 (silent) to 5 (each rule fired)')
+  if (debug && !/^[0-5]$/.test(debug)) {
+    throw new Failure(`GRADC_DEBUG is ${JSON.stringify(debug)}`, 'it goes from 0 (silent) to 5 (each rule fired)')
+  }
   if (verify && !/^[01]$/.test(verify)) throw new Failure(`GRADC_VERIFY is ${JSON.stringify(verify)}`, 'it is 1, or not set')
   if (seed && !(/^\d+$/.test(seed) && Number.isSafeInteger(Number(seed)))) {
     throw new Failure(`GRADC_SEED is ${JSON.stringify(seed)}`, 'it is a non-negative integer')

@@ -37,14 +37,20 @@ export async function resolve(
 }
 
 /** Gives TypeScript as the JavaScript that it is without its types. */
-export async function load(url: string, context: object, next: (url: string, context: object) => Promise<object>): Promise<object> {
+export async function load(
+  url: string, context: object, next: (url: string, context: object) => Promise<object>,
+): Promise<object> {
   if (!/^file:.*\.[mc]?ts$/.test(url)) return next(url, context)
   const text = await readFile(new URL(url), 'utf8')
-  const compilerOptions = { module: typescript.ModuleKind.ESNext, target: typescript.ScriptTarget.ES2022, verbatimModuleSyntax: true, inlineSourceMap: true }
-  const { outputText, diagnostics = [] } = typescript.transpileModule(text, { compilerOptions, fileName: fileURLToPath(url), reportDiagnostics: true })
+  const fileName = fileURLToPath(url)
+  const { ModuleKind, ScriptTarget } = typescript
+  const compilerOptions = {
+    module: ModuleKind.ESNext, target: ScriptTarget.ES2022, verbatimModuleSyntax: true, inlineSourceMap: true,
+  }
+  const { outputText, diagnostics = [] } = typescript.transpileModule(text, { compilerOptions, fileName, reportDiagnostics: true })
   for (const { messageText, start = 0 } of diagnostics) {
     const line = text.slice(0, start).split('\n').length
-    throw new SyntaxError(`${fileURLToPath(url)}:${line}: ${typeof messageText === 'string' ? messageText : messageText.messageText}`)
+    throw new SyntaxError(`${fileName}:${line}: ${typeof messageText === 'string' ? messageText : messageText.messageText}`)
   }
   return { format: 'module', source: outputText, shortCircuit: true }
 }

@@ -28,7 +28,10 @@ export async function enableTypeScript(model: string): Promise<void> {
       return
     }
   }
-  throw new Failure(`${model} is TypeScript, which this version of Node does not run`, 'npm install --save-dev tsx, or use Node 22.18 or newer')
+  throw new Failure(
+    `${model} is TypeScript, which this version of Node does not run`,
+    'npm install --save-dev tsx, or use Node 22.18 or newer',
+  )
 }
 
 /** The address of a package's file as seen from the model, else from this package. */

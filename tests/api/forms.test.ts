@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { compile, f32, fn, i32, nn, optim, softmaxCrossEntropy } from '../../src/index.ts'
+import { compile, f32, fn, i32, nn, optim, softmaxCrossEntropy, split } from '../../src/index.ts'
 import { codeOf } from '../code-of.ts'
 
 const net = nn.sequential(nn.linear(6, 8), nn.tanh, nn.linear(8, 3))
@@ -81,6 +81,32 @@ it('fetches by address elsewhere, and says what it did not find', async () => {
   } finally {
     server.close()
   }
+})
+
+it('declares several lengths, and gradients between, so that programs type-check', () => {
+  const part = split(fn({ x: f32(4, 6), y: i32(4) }, ({ x, y }) => ({ loss: softmaxCrossEntropy(net(x), y) })), 'loss', optim.sgd({ lr: 1 }))
+  const program = compile({ ...part, predict: [1, 4].map((n) => fn({ x: f32(n, 6) }, ({ x }) => ({ logits: net(x) }))) }, { name: 'typed' })
+  const { js, dts } = program.emit({ wasm: 'url' })
+  writeFileSync(join(folder, 'typed.js'), js)
+  writeFileSync(join(folder, 'typed.d.ts'), dts)
+  writeFileSync(join(folder, 'use.ts'), `import { load, manifest, type Model } from './typed.js'
+    const model: Model = await load()
+    const given = { x: new Float32Array(24), y: new Int32Array(4) }
+    const gradients: Float32Array = model.gradients(given).gradients
+    model.apply({ gradients })
+    const flat: Float32Array = model.flat()
+    model.setFlat(flat)
+    const logits: Float32Array = model.predict({ x: new Float32Array(6) }).logits
+    const names: readonly string[] | undefined = manifest.functions[0].parameters
+    // @ts-expect-error apply has no results
+    model.apply({ gradients }).loss
+    // @ts-expect-error x is f32
+    model.predict({ x: new Int32Array(6) })
+    export const all = [logits, names, manifest.states.filter((s) => s.trainable)]`)
+  const compilerOptions = { strict: true, noEmit: true, module: 'nodenext', target: 'es2022', lib: ['es2023'], types: [] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['use.ts'] }))
+  const tsc = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc')
+  expect(execFileSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' })).toBe('')
 })
 
 it('refuses forms that are not there', async () => {

@@ -188,6 +188,22 @@ describe('check', () => {
     expect((await at.here('check model.js')).out).toMatch(/^train: gradient of loss\n[^]*0\.weight +f32\[6, 5\] +\d\.\de-\d+ +good/)
   })
 
+  it('checks what split() makes, and each length of a function', async () => {
+    at.write({ 'split.js': `import { compile, f32, fn, mse, nn, optim, scan, split, tanh } from 'gradc'
+      const net = nn.sequential(nn.linear(3, 4), nn.tanh, nn.linear(4, 1))
+      const loss = (n) => fn({ x: f32(n, 3), y: f32(n, 1) }, ({ x, y }) => ({ loss: mse(scan({}, { x }, (_, { x: row }) => ({ carry: {}, out: { row: tanh(row) } })).out.row, x), fit: mse(net(x), y) }))
+      const sgd = optim.sgd({ lr: 0.1 })
+      export default compile({ ...split(loss(4), 'fit', sgd), train: [4, 2].map((n) => loss(n).minimize('fit', sgd)) })` })
+    const { code, out } = await at.here('check split.js --json')
+    expect(code).toBe(0)
+    expect(JSON.parse(out).functions.map((f: { function: string; loss: string }) => [f.function, f.loss])).toEqual([['gradients', 'fit'], ['train[0]', 'fit'], ['train[1]', 'fit']])
+    // Loops are told too.
+    const [plan, loops] = [(await at.here('print split.js --emit plan')).out, (await at.here('print split.js --emit loops')).out]
+    expect(plan).toMatch(/ {7}4 steps; carries \d+ bytes, in #\d+\n {7}plan /)
+    expect(loops).toMatch(/for t < 4\n/)
+    expect(loops).toMatch(/move \d+ bytes from @/)
+  })
+
   it('finds an adjoint that is wrong, and exits with 1', async () => {
     at.write({ 'wrong.js': `import { compile, custom, f32, fn, mul, nn, optim, sum } from 'gradc'
       const w = new nn.Parameter('w', [5], nn.init.normal()), v = new nn.Parameter('v', [5], nn.init.normal())
@@ -198,7 +214,7 @@ describe('check', () => {
     expect([code, err]).toEqual([1, ''])
     expect(out).toMatch(/ w +f32\[5\] +5\.0e-1 +bad/)
     expect(out).toMatch(/ v +f32\[5\] +\d\.\de-\d+ +good/)
-    expect(out).toContain('1 of the parameters has a gradient that is not the slope of the loss')
+    expect(out).toContain('1 parameter has a gradient that is not the slope of the loss')
     expect(JSON.parse((await at.here('check wrong.js --json')).out).passed).toBe(false)
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { abs, add, cast, compile, custom, f32, fn, i32, mul, nn, optim, scan, softmaxCrossEntropy, stopGradient, sub, sum, tanh, type Tensor } from '../../src/index.ts'
+import { abs, add, cast, compile, custom, f32, fn, i32, iota, less, mul, nn, optim, scan, softmaxCrossEntropy, stopGradient, sub, sum, tanh, type Tensor } from '../../src/index.ts'
 import type { Fn } from '../../src/index.ts'
 import { checkGradients, type ParameterCheck } from '../../src/cli/gradient-check.ts'
 import { randomFrom, randomInputs } from '../../src/cli/random-inputs.ts'
@@ -16,7 +16,7 @@ async function check(train: Fn<any, any>, elements = 4): Promise<ParameterCheck[
 
 const w = new nn.Parameter('w', [6], nn.init.normal(0, 1))
 /** x·x with an adjoint that is wrong by a factor. */
-const square = (x: Tensor<'f32'>, factor: number): Tensor<'f32'> =>
+const square = (x: Tensor, factor: number): Tensor =>
   custom([x], ([x]) => mul(x, x), ([x], _, ct) => [mul(mul(ct, x), 2 * factor)])
 
 describe('verdicts', () => {
@@ -33,10 +33,9 @@ describe('verdicts', () => {
     const many = new nn.Parameter('m', [5000], nn.init.normal(0, 1))
     const first = fn({ x: f32(5000) }, ({ x }) => {
       const part = mul(many.of(x), x)
-      const wrong = custom([part], ([p]) => tanh(p), ([p], y, ct) => {
-        const right = mul(ct, sub(1, mul(y, y)))
-        return [add(right, mul(cast(nn.init.ones === undefined ? p : p, 'f32'), 0.01))]
-      })
+      // Wrong at five elements of 5000.
+      const some = cast(less(iota(x, 0), 5), 'f32')
+      const wrong = custom([part, some], ([p]) => tanh(p), ([p, at], y, ct) => [add(mul(ct, sub(1, mul(y, y))), mul(mul(p, at), 0.5)), null])
       return { loss: sum(wrong) }
     }).minimize('loss', sgd)
     expect((await check(first))[0].verdict).toBe('bad')
@@ -72,19 +71,24 @@ it('checks whole networks: labels, loops, batch statistics, dropout, bf16 weight
   expect(found.map((p) => p.name)).toEqual(['0.weight', '0.bias', '1.weight', '1.bias', '4.weight', '4.bias'])
   for (const p of found) expect(p, p.name).toMatchObject({ verdict: 'good' })
   const loop = fn({ x: f32(4, 6) }, ({ x }) => {
-    const { carry } = scan((h: Tensor<'f32'>, { x: step }: { x: Tensor<'f32'> }) => ({ carry: tanh(add(mul(h, w.of(h)), step)) }), w.of(x), { xs: { x } } as never) as any
-    return { loss: sum(carry) }
-  })
-  expect(loop).toBeDefined()
+    const { carry } = scan({ h: w.of(x) }, { x }, ({ h }, { x: step }) => ({ carry: { h: tanh(add(mul(h, w.of(x)), step)) } }))
+    return { loss: sum(carry.h) }
+  }).minimize('loss', sgd)
+  expect((await check(loop))[0]).toMatchObject({ name: 'w', verdict: 'good' })
+  const stored = new nn.Parameter('stored', [6], nn.init.constant(0.5), { dtype: 'bf16' })
+  const rounded = fn({ x: f32(6) }, ({ x }) => ({ loss: sum(tanh(mul(cast(stored.of(x), 'f32'), x))) })).minimize('loss', optim.masterWeights(sgd))
+  expect((await check(rounded))[0]).toMatchObject({ type: 'bf16[6]', verdict: 'good' })
 })
 
 describe('random inputs', () => {
   it('are what integers index or are compared with', async () => {
-    const table = nn.embedding(7, 4)
-    const out = nn.linear(4, 3)
+    const [table, out] = [nn.embedding(7, 4), nn.linear(4, 3)]
+    const net = nn.sequential(table, out)
     const f = fn({ token: i32(50), label: i32(50), free: i32(50), x: f32(50), rate: f32() }, ({ token, label, free, x, rate }) => ({
-      loss: mul(softmaxCrossEntropy(out(table(token)), label), rate), other: sum(mul(x, cast(free, 'f32'))),
+      loss: mul(softmaxCrossEntropy(net(token), label), rate), other: sum(mul(x, cast(free, 'f32'))),
     }))
+    const inside = fn({ t: i32(4, 50) }, ({ t }) => ({ y: scan({}, { t }, (_, { t: row }) => ({ carry: {}, out: { y: table(row) } })).out.y }))
+    expect(Math.max(...randomInputs(inside.graph, 1).t)).toBe(6)
     const { token, label, free, x, rate } = randomInputs(f.graph, 1)
     expect([Math.min(...token), Math.max(...token)]).toEqual([0, 6])
     expect([Math.min(...label), Math.max(...label)]).toEqual([0, 2])

@@ -17,7 +17,7 @@ const npm = (words: string, cwd: string): string =>
   })
 
 it('gradc init demo && cd demo && npm install && npm start trains, with the package from a local tarball', () => {
-  const [packed] = JSON.parse(npm(`pack --json --pack-destination ${at.folder}`, at.home)) as { filename: string; files: { path: string }[] }[]
+  const [packed] = JSON.parse(npm(`pack --json --ignore-scripts --pack-destination ${at.folder}`, at.home)) as { filename: string; files: { path: string }[] }[]
   const paths = packed.files.map((f) => f.path)
   expect(paths).toContain('dist/src/cli.js')
   expect(paths).toContain('templates/starter/gitignore')

@@ -11,7 +11,7 @@ const ODD: readonly unknown[] = [
   new nn.Parameter('p', [2], nn.init.zeros),
 ]
 const NO_TENSORS: ReadonlySet<string> = new Set([
-  'Fn', 'GradcError', 'Program', 'bf16', 'bool', 'compile', 'f16', 'f32', 'f64', 'fn', 'i32', 'parse', 'print', 'u32',
+  'Fn', 'GradcError', 'Program', 'bf16', 'bool', 'compile', 'f16', 'f32', 'f64', 'fit', 'fn', 'i32', 'loadFile', 'parse', 'print', 'saveFile', 'u32',
 ])
 const VERBS = Object.keys(g).filter((name) => typeof g[name] === 'function' && !NO_TENSORS.has(name))
 

@@ -57,7 +57,7 @@ describe.each(['wasm', 'js'] as const)('a resumed run of %s', (target) => {
     expect(module.save()).toEqual(whole.save())
   })
 
-  it('by fit, aborted in the middle of an epoch that is begun again', async () => {
+  it('by fit, epoch for epoch', async () => {
     const data = (): typeof batches => batches.slice(0, 4)
     const whole = await program.load()
     const all = await fit(whole, data, { epochs: 3 })

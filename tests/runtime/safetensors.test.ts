@@ -127,7 +127,7 @@ describe('restore', () => {
     )
     const { header, tensors } = read(saved)
     const all = Object.assign(Object.create(null), header, { extra: { dtype: 'U8', shape: [0], data_offsets: [0, 0] } })
-    const whole = new Uint8Array([...Object.keys(header)].map((name) => tensors.get(name)!).flatMap((t) => [...t]))
+    const whole = new Uint8Array(Object.keys(header).flatMap((name) => [...tensors.get(name)!]))
     let at = 0
     const moved = Object.fromEntries(Object.entries(all as typeof header).map(([name, e]) => {
       const size = e.data_offsets[1] - e.data_offsets[0]

@@ -16,7 +16,7 @@ export interface BestOptions {
 export class Best {
   readonly #options: BestOptions
   #found: { epoch: number; value: number } | null = null
-  #file: Uint8Array<ArrayBuffer> | undefined
+  #file: Uint8Array | undefined
   #epoch = 0
   #bad = 0
 

@@ -7,7 +7,7 @@ import { Best } from './best.ts'
 import { ABORTED, pause } from './event-loop.ts'
 import { Journal } from './journal.ts'
 import { Means, scalarsOf } from './means.ts'
-import { checkFit, type Epoch, type FitOptions, type Progress, type Schedule, type Trainee } from './options.ts'
+import { checkFit, type BatchOf, type Epoch, type FitOptions, type Progress, type Scalars, type Trainee } from './options.ts'
 
 /** What came of training. */
 export interface FitResult {
@@ -39,8 +39,8 @@ const busy = new WeakSet<object>()
  * Errors: option/invalid (before the first step; or an epoch without batches, a schedule or validation that gives no number),
  * file/invalid, and those of the model's calls.
  */
-export async function fit<I extends object, R extends object, const S extends Schedule<I> = {}>(
-  model: Trainee<I, R>, batches: Batches<NoInfer<Omit<I, keyof S>>>, options: FitOptions<I, R, S> = {},
+export async function fit<I extends object, R extends object, K extends Scalars<I> = never>(
+  model: Trainee<I, R>, batches: Batches<NoInfer<BatchOf<I, K>>>, options: FitOptions<R, K> = {},
 ): Promise<FitResult> {
   checkFit(model, options)
   checkBatches(batches, (options.epochs ?? 1) - (options.done?.epochs ?? 0))
@@ -53,10 +53,10 @@ export async function fit<I extends object, R extends object, const S extends Sc
   }
 }
 
-class Run<I extends object, R extends object, S extends Schedule<I>> {
+class Run<I extends object, R extends object, K extends string> {
   readonly #model: Trainee<I, R>
   readonly #batches: Batches<object>
-  readonly #options: FitOptions<I, R, S>
+  readonly #options: FitOptions<R, K>
   readonly #schedule: readonly [name: string, rule: (at: Progress) => number][]
   readonly #bar: Bar | undefined
   readonly #best: Best | undefined
@@ -69,7 +69,7 @@ class Run<I extends object, R extends object, S extends Schedule<I>> {
   /** Steps of an epoch, as far as anybody knows. */
   #expected: number | undefined
 
-  constructor(model: Trainee<I, R>, batches: Batches<object>, options: FitOptions<I, R, S>) {
+  constructor(model: Trainee<I, R>, batches: Batches<object>, options: FitOptions<R, K>) {
     this.#model = model
     this.#batches = batches
     this.#options = options
@@ -201,7 +201,7 @@ class Run<I extends object, R extends object, S extends Schedule<I>> {
     const { to } = this.#options.saveEvery!
     this.#saved = this.#steps
     if (typeof to === 'string') await saveFile(this.#model, to)
-    else await to(this.#model.save(), { epoch, step: this.#steps })
+    else await to(this.#model.save() as Uint8Array<ArrayBuffer>, { epoch, step: this.#steps })
   }
 
   async #pause(): Promise<void> {

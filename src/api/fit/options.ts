@@ -37,9 +37,11 @@ export interface Epoch extends Progress {
 }
 
 /** Names of the scalar inputs. */
-type Scalars<I> = { [K in keyof I]-?: number extends I[K] ? K : never }[keyof I] & string
-/** Scalar inputs that are computed before each step, such as a learning rate; the batches need not have them then. */
-export type Schedule<I> = { readonly [K in Scalars<I>]?: (at: Progress) => number }
+export type Scalars<I> = { [K in keyof I]-?: number extends I[K] ? K : never }[keyof I] & string
+/** Scalar inputs that are computed before each step, such as a learning rate. */
+export type Schedule<K extends string> = { readonly [P in K]: (at: Progress) => number }
+/** What a batch has: all inputs but those that are computed, which it may have, too. */
+export type BatchOf<I extends object, K extends string> = Omit<I, K> & { readonly [P in K & keyof I]?: I[P] }
 
 /** When and where to save. */
 export interface SaveEvery {
@@ -52,15 +54,15 @@ export interface SaveEvery {
 }
 
 /** How to train. Callbacks may be async; they are awaited. */
-export interface FitOptions<I extends object, R extends object, S extends Schedule<I>> {
+export interface FitOptions<R extends object = object, K extends string = string> {
   /** Train until so many epochs are finished, those of `done` included; default 1. */
   readonly epochs?: number
   /** An epoch ends after so many steps, even if there are more batches. */
   readonly stepsPerEpoch?: number
-  /** What earlier runs have finished, in a resumed one: counting goes on from there. Default: nothing. */
+  /** What earlier runs have finished, in a resumed one (what they gave will do): counting goes on from there. Default: nothing. */
   readonly done?: { readonly epochs?: number; readonly steps?: number }
   /** Scalar inputs by name, computed before each step: `{ lr: ({ step }) => 0.1 * 0.99 ** step }`. */
-  readonly schedule?: S
+  readonly schedule?: Schedule<K>
   /** After every step. */
   readonly onStep?: (step: Step<R>) => unknown
   /** After every epoch, when all else of it is done. */
@@ -123,8 +125,10 @@ export function checkFit(model: unknown, options: unknown): void {
   const writes = typeof (given.progress as Output | null)?.write === 'function'
   check('progress', given.progress, typeof given.progress === 'boolean' || writes, 'true, false, or has a method write')
   if (given.done !== undefined) {
-    checkOptions('done', given.done, ['epochs', 'steps'])
-    for (const [name, value] of Object.entries(given.done as object)) if (value !== undefined) checkCount('done', name, value, 0)
+    checkOptions('done', given.done, ['epochs', 'steps', 'stopped', 'history', 'best'])
+    const { epochs = 0, steps = 0 } = given.done as { epochs?: unknown; steps?: unknown }
+    checkCount('done', 'epochs', epochs, 0)
+    checkCount('done', 'steps', steps, 0)
   }
   const { patience, restoreBest, validate, monitor = 'loss' } = given
   const numbers = scalarsOf(trainee, 'results')

@@ -12,7 +12,8 @@ const WARM_UP_MS = 200
 export const bench: Command = {
   usage: 'bench MODEL',
   summary: 'measures the time of a call of each function',
-  help: `Calls each function on random inputs. The median is the figure to compare; what else the machine does shows in the others.
+  help: `Calls each function on random inputs. The median is the figure to compare; what else the machine does shows in the
+others.
 
   --function NAME  one function only
   --seconds S      time a function (default 1)
@@ -21,7 +22,9 @@ export const bench: Command = {
   run: async (call) => {
     const { options, stdout } = call
     const seconds = Number(options.seconds ?? 1)
-    if (!(seconds > 0 && seconds <= 3600)) throw new Failure(`--seconds is ${JSON.stringify(options.seconds)}`, 'it is a number above 0, at most 3600')
+    if (!(seconds > 0 && seconds <= 3600)) {
+      throw new Failure(`--seconds is ${JSON.stringify(options.seconds)}`, 'it is a number above 0, at most 3600')
+    }
     const program = await openModel(call)
     const progress = new Progress(call)
     const results = []
@@ -31,7 +34,7 @@ export const bench: Command = {
       const run = model[program.manifest.functions[i].name] as (inputs: object) => unknown
       const inputs = randomInputs(graph, program.manifest.seed)
       const times = measured(() => run(inputs), seconds * 1000, (share) => progress.show(share, graph.name))
-      const at = (share: number): number => Number(times[Math.min(times.length - 1, Math.floor(share * times.length))].toPrecision(4))
+      const at = (share: number): number => Number(times[Math.floor(share * (times.length - 1))].toPrecision(4))
       results.push({ function: graph.name, medianMs: at(0.5), leastMs: at(0), p95Ms: at(0.95), calls: times.length })
     }
     progress.clear()

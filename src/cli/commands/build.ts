@@ -24,17 +24,22 @@ export const build: Command = {
                    module: NAME.wasm, imported as a WebAssembly.Module (Cloudflare Workers)
   --json           paths and sizes as JSON`,
   options: {
-    out: { type: 'string', short: 'o' }, name: { type: 'string' }, target: { type: 'string' }, wasm: { type: 'string' }, json: { type: 'boolean' },
+    out: { type: 'string', short: 'o' }, name: { type: 'string' }, target: { type: 'string' }, wasm: { type: 'string' },
+    json: { type: 'boolean' },
   },
   run: async (call) => {
     const { options, cwd, stdout, words: [path] } = call
     const { out, name, target, wasm = 'inline' } = options
     if (typeof out !== 'string' || !out) throw new Failure('build needs a folder to write to', `gradc build ${path} -o dist`)
     if (!FORMS.includes(wasm)) throw new Failure(`--wasm is ${JSON.stringify(wasm)}`, 'inline, url or module')
-    if (target !== undefined && !TARGETS.includes(target)) throw new Failure(`--target is ${JSON.stringify(target)}`, 'wasm or js')
+    if (target !== undefined && !TARGETS.includes(target)) {
+      throw new Failure(`--target is ${JSON.stringify(target)}`, 'wasm or js')
+    }
     const model = await openModel(call)
     const program = target === undefined && name === undefined ? model : again(model.compiled, { target, name } as never)
-    if (program.manifest.target === 'js' && wasm !== 'inline') throw new Failure(`--wasm ${wasm} needs WebAssembly, the target is js`, '--target wasm')
+    if (program.manifest.target === 'js' && wasm !== 'inline') {
+      throw new Failure(`--wasm ${wasm} needs WebAssembly, the target is js`, '--target wasm')
+    }
     const folder = resolve(cwd, out)
     await checkFolder(folder, out)
     const paths = await program.write(folder, { wasm: wasm as WasmForm })
@@ -42,8 +47,9 @@ export const build: Command = {
       const content = await readFile(file)
       return { path: relative(cwd, file), bytes: content.length, gzipBytes: gzipSync(content, { level: 9 }).length }
     }))
+    const rows = files.map((f) => [f.path, grouped(f.bytes), grouped(f.gzipBytes)])
     if (options.json) stdout.write(`${JSON.stringify({ files, memory: program.manifest.memory })}\n`)
-    else stdout.write(columns([['file', 'bytes', 'gzip'], ...files.map((f) => [f.path, grouped(f.bytes), grouped(f.gzipBytes)])], [1, 2]))
+    else stdout.write(columns([['file', 'bytes', 'gzip'], ...rows], [1, 2]))
     return 0
   },
 }
@@ -51,7 +57,7 @@ export const build: Command = {
 /** The same functions, compiled otherwise. */
 function again({ functions, options, manifest }: Compiled, changed: { target?: 'wasm' | 'js'; name?: string }): Program {
   const given = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined))
-  return compile(functions, { ...options, seed: manifest.seed, ...given })
+  return compile(functions, { ...options, seed: manifest.seed, ...given }) as unknown as Program
 }
 
 async function checkFolder(folder: string, shown: string): Promise<void> {

@@ -7,7 +7,7 @@ import { chosen, countOf } from '../functions.ts'
 import { BAD, checkGradients, GOOD, type ParameterCheck } from '../gradient-check.ts'
 import { openModel } from '../model-file.ts'
 import { randomFrom, randomInputs } from '../random-inputs.ts'
-import { columns, paintOn, Progress } from '../terminal.ts'
+import { columns, paintOn, Progress, type Paint } from '../terminal.ts'
 
 /** The colour of each verdict. */
 const COLOUR = { good: 'green', fair: 'yellow', bad: 'red' } as const
@@ -32,7 +32,7 @@ GRADC_SEED=N draws other inputs.`,
     const program = await openModel(call)
     const declared = variantsOf(program.compiled.functions)
     const trained = chosen(program, options.function).flatMap((i) =>
-      (declared[i].declared.training ?? []).map((training) => ({ name: declared[i].label, training, declared: declared[i].declared })))
+      (declared[i].declared.training ?? []).map((training) => ({ name: declared[i].label, training })))
     if (!trained.length) throw new Failure('no function minimises a loss', "fn(...).minimize('loss', optim.adam({ lr: 1e-3 }))")
     const paint = paintOn(stdout, env)
     const all: { function: string; loss: string; parameters: ParameterCheck[] }[] = []
@@ -40,18 +40,29 @@ GRADC_SEED=N draws other inputs.`,
       const parameters = await checked(program, name, training, { elements, call })
       all.push({ function: name, loss: training.loss, parameters })
       if (options.json) continue
-      const rows = parameters.map((p) => [p.name, p.type, p.error.toExponential(1), p.verdict, p.at, p.gradient.toPrecision(8), p.difference.toPrecision(8)])
-      const table = columns([['parameter', 'type', 'error', '', 'at', 'gradient', 'difference'], ...rows], [2, 5, 6])
-      stdout.write(`${name}: gradient of ${training.loss}\n${table.replace(/\b(good|fair|bad)\b(?=\s+(?:all|\[))/g, (word) => paint(word, COLOUR[word as 'good']))}`)
+      stdout.write(`${name}: gradient of ${training.loss}\n${tableOf(parameters, paint)}`)
     }
     const bad = all.flatMap((a) => a.parameters).filter((p) => p.verdict === 'bad').length
     if (options.json) stdout.write(`${JSON.stringify({ good: GOOD, bad: BAD, passed: bad === 0, functions: all })}\n`)
-    else if (bad) stdout.write(`${bad} of the parameters ${bad === 1 ? 'has' : 'have'} a gradient that is not the slope of the loss\n`)
+    else if (bad) stdout.write(`${bad} ${bad === 1 ? 'parameter has' : 'parameters have'} a gradient that is not the slope of the loss\n`)
     return bad ? 1 : 0
   },
 }
 
-async function checked(program: Program, name: string, training: Training, { elements, call }: { elements: number; call: Call }): Promise<ParameterCheck[]> {
+function tableOf(parameters: readonly ParameterCheck[], paint: Paint): string {
+  const rows = parameters.map(({ name, type, error, verdict, at, gradient, difference }) =>
+    [name, type, error.toExponential(1), verdict, at, gradient.toPrecision(8), difference.toPrecision(8)])
+  const table = columns([['parameter', 'type', 'error', '', 'at', 'gradient', 'difference'], ...rows], [2, 5, 6])
+  // Painted at the end: columns count what a terminal does not show.
+  return table.replace(/\b(good|fair|bad)\b(?=\s+(?:all|\[))/g, (word) => paint(word, COLOUR[word as ParameterCheck['verdict']]))
+}
+
+interface How {
+  readonly elements: number
+  readonly call: Call
+}
+
+async function checked(program: Program, name: string, training: Training, { elements, call }: How): Promise<ParameterCheck[]> {
   const { graph, loss, wrt } = training
   const seed = program.manifest.seed
   const { state } = await program.load()
@@ -59,11 +70,10 @@ async function checked(program: Program, name: string, training: Training, { ele
   const progress = new Progress(call)
   const found: ParameterCheck[] = []
   progress.show(0, name)
-  // The graph of a training step has states of its optimiser, which its loss does not read.
-  for (const one of checkGradients({ graph, loss, wrt, inputs: randomInputs(graph, seed), states: state, random, elements })) {
-    found.push(one)
-    progress.show(found.length / wrt.length, `${name}: ${one.name}`)
-  }
+  const report = (parameter: string, share: number): void =>
+    progress.show((found.length + share) / wrt.length, `${name}: ${parameter}`)
+  const inputs = randomInputs(graph, seed)
+  for (const one of checkGradients({ graph, loss, wrt, inputs, states: state, random, elements, report })) found.push(one)
   progress.clear()
   return found
 }

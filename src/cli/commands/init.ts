@@ -53,7 +53,8 @@ async function makeEmpty(folder: string, shown: string): Promise<void> {
 }
 
 /** npm's rules for names: small letters, digits, dots, dashes. */
-const nameOf = (folder: string): string => basename(folder).toLowerCase().replace(/[^a-z0-9.-]+/g, '-').replace(/^[.-]+/, '').slice(0, 200) || 'demo'
+const nameOf = (folder: string): string =>
+  basename(folder).toLowerCase().replace(/[^a-z0-9.-]+/g, '-').replace(/^[.-]+/, '').slice(0, 200) || 'demo'
 
 /** The folder of this package: the first one upwards with its package.json. */
 function packageRoot(): string {

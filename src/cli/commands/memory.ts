@@ -48,17 +48,20 @@ async function curve({ options, stdout, cwd }: Parameters<Command['run']>[0], pr
   return 0
 }
 
-function told({ memory: { bytes, stateBytes, constantBytes, arenaBytes }, manifest }: Program, functions: Readonly<Record<string, FunctionMemory>>): string {
+function told({ memory: all, manifest }: Program, functions: Readonly<Record<string, FunctionMemory>>): string {
   const states = manifest.states.map((s) => [s.name, `${s.dtype}[${s.shape.join(', ')}]`, grouped(s.offset)])
   const parts = [
-    `memory ${grouped(bytes)} bytes: states ${grouped(stateBytes)}, constants ${grouped(constantBytes)}, arena ${grouped(arenaBytes)}\n`,
+    `memory ${grouped(all.bytes)} bytes: states ${grouped(all.stateBytes)}, constants ${grouped(all.constantBytes)}, `,
+    `arena ${grouped(all.arenaBytes)}\n`,
     columns([['state', 'type', 'offset'], ...states], [2]),
   ]
   for (const [name, m] of Object.entries(functions)) {
     const again = m.recomputePercent ? `, ${m.recomputePercent.toFixed(1)} % of its work done again` : ''
-    const peak = m.kernels.length ? `, ${grouped(m.peakBytes)} live at kernel ${m.peakAt} ${m.kernels[m.peakAt]} (no arena can be smaller)` : ''
+    const busiest = m.kernels.length ? ` at kernel ${m.peakAt} ${m.kernels[m.peakAt]}` : ''
+    const peak = `, ${grouped(m.peakBytes)} live${busiest} (no arena can be smaller)`
     parts.push(`\n${name}: arena ${grouped(m.arenaBytes)} bytes${peak}${again}\n`)
-    const rows = m.buffers.map((b) => [grouped(b.offset), grouped(b.bytes), `${b.from}..${b.to}`, lifeline(b.from, b.to, m.kernels.length), b.type, b.name])
+    const rows = m.buffers.map(({ offset, bytes, from, to, type, name: what }) =>
+      [grouped(offset), grouped(bytes), `${from}..${to}`, lifeline(from, to, m.kernels.length), type, what])
     parts.push(columns([['offset', 'bytes', 'kernels', 'life', 'type', 'name'], ...rows], [0, 1]))
   }
   return parts.join('')

@@ -15,7 +15,8 @@ import { checkPass, PASSES } from '../settings.ts'
 const FORMS: Readonly<Record<string, (program: Program, functions: readonly number[]) => string>> = {
   graph: ({ compiled }, functions) => functions.map((i) => printGraph(compiled.plans[i].graph)).join('\n'),
   plan: ({ compiled }, functions) => functions.map((i) => planText(compiled.plans[i])).join('\n'),
-  loops: ({ compiled }, functions) => functions.map((i) => lowered(compiled, i)).map((f) => loopsText(f.name, f.kernels)).join('\n'),
+  loops: ({ compiled }, functions) =>
+    functions.map((i) => lowered(compiled, i)).map((f) => loopsText(f.name, f.kernels)).join('\n'),
   js: ({ compiled }, functions) => `${emitJs(only(compiled, functions))}\n`,
   wat: ({ compiled }, functions) => wasmText(only(compiled, functions), { segments: compiled.constants }),
 }
@@ -24,7 +25,9 @@ const FORMS: Readonly<Record<string, (program: Program, functions: readonly numb
 const lowered = ({ lowered: { functions } }: Program['compiled'], i: number): (typeof functions)[number] => functions[i + 1]
 
 const only = (compiled: Program['compiled'], functions: readonly number[]): Program['compiled']['lowered'] =>
-  functions.length === compiled.declared.length ? compiled.lowered : { ...compiled.lowered, functions: functions.map((i) => lowered(compiled, i)) }
+  functions.length === compiled.declared.length
+    ? compiled.lowered
+    : { ...compiled.lowered, functions: functions.map((i) => lowered(compiled, i)) }
 
 /** `gradc print`: a program as text, at any stage. */
 export const print: Command = {
@@ -38,9 +41,13 @@ export const print: Command = {
   run: async (call) => {
     const { options, stdout } = call
     const { emit = 'graph', after } = options as Record<string, string | undefined>
-    if (!Object.hasOwn(FORMS, emit)) throw new Failure(`--emit is ${JSON.stringify(emit)}`, `forms are ${Object.keys(FORMS).join(', ')}`)
+    if (!Object.hasOwn(FORMS, emit)) {
+      throw new Failure(`--emit is ${JSON.stringify(emit)}`, `forms are ${Object.keys(FORMS).join(', ')}`)
+    }
     if (after !== undefined) {
-      if (emit !== 'graph') throw new Failure(`--after shows graphs, --emit ${emit} comes after all passes`, 'leave one of them out')
+      if (emit !== 'graph') {
+        throw new Failure(`--after shows graphs, --emit ${emit} comes after all passes`, 'leave one of them out')
+      }
       if (after !== 'declared') checkPass(after, '--after')
     }
     const program = await openModel(call)
