@@ -5,7 +5,8 @@
  * An emitted module carries this function's text, so it uses nothing from outside itself.
  */
 export function relax(wasm: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const out = wasm.slice()
+  // Not slice(): that of a Buffer does not copy.
+  const out = new Uint8Array(wasm)
   const is = (at: number, ...bytes: number[]): boolean => bytes.every((b, i) => out[at + i] === b)
   // Sections: a number, the length in seven bits a byte, the content. Only code (10) is touched.
   let at = 8

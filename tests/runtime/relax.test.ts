@@ -30,6 +30,13 @@ test('relaxing changes nothing but multiply-adds, and keeps the length; engines 
   expect(WebAssembly.validate(relaxed)).toBe(true)
 })
 
+test('what was given stays as it was, a Buffer too', () => {
+  const bytes = Buffer.from(bytesOf(program('strict')))
+  const before = Uint8Array.from(bytes)
+  relax(bytes)
+  expect(bytes.equals(before)).toBe(true)
+})
+
 test('constants that look like code stay as they are', () => {
   const [head, size] = [[0, 97, 115, 109, 1, 0, 0, 0], 11]
   const custom = new Uint8Array([...head, 0, size, 1, 120, 0xfd, 0xe6, 0x01, 0x20, 0x05, 0xfd, 0xe4, 0x01, 0])
