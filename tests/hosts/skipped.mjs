@@ -1,0 +1,2 @@
+/** Thrown where a host is not there; the message says why. */
+export class Skipped extends Error {}
