@@ -134,10 +134,22 @@ function lengthOf(scanned: readonly Named[], { length }: ScanOptions): number {
   return found
 }
 
+/** About √n steps a segment, so that nothing is left over if that can be had: what is left over would be cut off and copied. */
+function evenly(length: number): number {
+  const root = Math.max(1, Math.ceil(Math.sqrt(length)))
+  let best = root
+  let least = Infinity
+  for (let steps = Math.ceil(root / 2); steps <= 2 * root; steps++) {
+    const cost = steps + length / steps
+    if (length % steps === 0 && cost < least) [best, least] = [steps, cost]
+  }
+  return best
+}
+
 /** Steps of a segment; null for one loop that keeps everything. */
 function segmentsOf(length: number, checkpoint: Checkpoint): number | null {
   if (checkpoint === 'all') return null
-  if (checkpoint === 'sqrt') return Math.max(1, Math.ceil(Math.sqrt(length)))
+  if (checkpoint === 'sqrt') return evenly(length)
   if (typeof checkpoint === 'object' && checkpoint !== null) checkOptions('scan (checkpoint)', checkpoint, ['slots'])
   const slots: unknown = typeof checkpoint === 'object' && checkpoint !== null ? checkpoint.slots : undefined
   if (typeof slots === 'number' && Number.isSafeInteger(slots) && slots >= 1) return Math.max(1, Math.ceil(length / slots))

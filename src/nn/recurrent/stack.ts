@@ -1,5 +1,5 @@
 import { checkTensors } from '../../ir/arguments.ts'
-import { scan } from '../../ir/lang/scan.ts'
+import { scan, type Step } from '../../ir/lang/scan.ts'
 import type { Tensor } from '../../ir/lang/tensor.ts'
 import { concat, reshape, slice, stack, transpose } from '../../ir/lang/view.ts'
 import { dropped } from '../dropout.ts'
@@ -26,11 +26,14 @@ export function stacked(formula: Formula, options: Required<RecurrentOptions>): 
 
   /** One direction over all steps: x as `axes` name it, outputs [T, B, hidden]. */
   const oneWay = (w: Weights, x: Tensor, axes: string, start: Carry, reverse: boolean): { out: Tensor; carry: Carry } => {
-    const said = w.fromInput(x, `${axes}k,gk->tbg`)
-    const { carry, out } = scan(start, { said }, (carry, { said }) => {
+    const stepped = (said: Tensor, carry: Carry): Step<Carry, { h: Tensor }> => {
       const next = w.step(said, carry)
       return { carry: next, out: { h: next.h } }
-    }, { reverse, checkpoint })
+    }
+    // The input's product for all steps at once is fast, and large: who asks to keep little gets it step by step.
+    const { carry, out } = checkpoint === 'all'
+      ? scan(start, { said: w.fromInput(x, `${axes}k,gk->tbg`) }, (carry, { said }) => stepped(said, carry), { reverse })
+      : scan(start, { x: axes === 'bt' ? transpose(x, [1, 0, 2]) : x }, (carry, now) => stepped(w.fromInput(now.x, 'bk,gk->bg'), carry), { reverse, checkpoint })
     return { out: out.h, carry }
   }
 
