@@ -81,6 +81,7 @@ export function compile<const F extends FunctionLists>(functions: F, options: Co
   const relaxed = options.arithmetic === 'relaxed'
   const compiled: Compiled = {
     functions, options, manifest, code, relaxed, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began,
+    again: (change) => compile(functions, { ...options, ...change }).compiled,
   }
   return new Program<Called<F>>(compiled)
 }

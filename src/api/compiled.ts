@@ -31,4 +31,6 @@ export interface Compiled {
   readonly declared: readonly Graph[]
   readonly timings: readonly PassTiming[]
   readonly compileMs: number
+  /** The same functions, compiled to another target. */
+  readonly again: (change: Pick<CompileOptions, 'target'>) => Compiled
 }

@@ -16,6 +16,8 @@ export interface EmitOptions {
    * compiled before gradc sees it, and stays strict under `arithmetic: 'relaxed'`). For the target wasm only.
    */
   readonly wasm?: WasmForm
+  /** What to write, if it is not what the program was compiled to: it is compiled once more. */
+  readonly target?: 'wasm' | 'js'
 }
 
 /** The emitted files. */
@@ -33,9 +35,10 @@ export interface Emitted {
 const FORMS: readonly unknown[] = ['inline', 'url', 'module']
 
 /** The module's files. Errors: option/invalid. */
-export function emit({ manifest, code, constants, relaxed }: Compiled, options: EmitOptions = {}): Emitted {
-  checkOptions('emit', options, ['wasm'])
-  const { wasm: form = 'inline' } = options
+export function emit(compiled: Compiled, options: EmitOptions = {}): Emitted {
+  checkOptions('emit', options, ['wasm', 'target'])
+  const { wasm: form = 'inline', target = compiled.manifest.target } = options
+  const { manifest, code, constants, relaxed } = target === compiled.manifest.target ? compiled : compiled.again({ target })
   if (!FORMS.includes(form)) {
     throw new GradcError('option/invalid', `wasm ${showValue(form)} is not known`, { hint: "wasm: 'inline', 'url' or 'module'" })
   }

@@ -109,6 +109,14 @@ it('declares several lengths, and gradients between, so that programs type-check
   expect(execFileSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' })).toBe('')
 })
 
+it('is written for another target than it was compiled to', () => {
+  const [wasm, js] = [compile(functions), compile(functions, { target: 'js' })]
+  expect(wasm.emit({ target: 'js' })).toEqual(js.emit())
+  expect(js.emit({ target: 'wasm', wasm: 'url' }).wasm).toEqual(wasm.emit({ wasm: 'url' }).wasm)
+  expect(codeOf(() => wasm.emit({ target: 'js', wasm: 'url' }))).toBe('option/invalid')
+  expect(codeOf(() => wasm.emit({ target: 'asm' as 'js' }))).toBe('option/invalid')
+})
+
 it('refuses forms that are not there', async () => {
   const program = compile(functions)
   for (const odd of ['esm', null, 1, true]) expect(codeOf(() => program.emit({ wasm: odd as never }))).toBe('option/invalid')
