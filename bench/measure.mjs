@@ -1,8 +1,7 @@
-// How peers are timed: in bursts, in turns, so that whatever else the machine does meets all of them alike.
+// How subjects are timed: in bursts, in turns, so that whatever else the machine does meets all of them alike.
 
-/** A burst lasts at least this long. Its first step is not timed: it brings the peer's weights back into the cache. */
-const BURST_MS = 150
-const WARM_STEPS = 1
+/** Training starts anew after so many steps, before the gradients become so small that denormal numbers decide the time. */
+const STEPS_BEFORE_RESET = 60
 
 export const median = (values) => {
   const sorted = values.toSorted((a, b) => a - b)
@@ -11,40 +10,36 @@ export const median = (values) => {
 }
 
 /** The losses of the first `count` steps from the first weights. */
-export function firstLosses(peer, batches, count) {
-  peer.reset()
-  return Array.from({ length: count }, (_, i) => peer.step(batches[i % batches.length], i % batches.length))
+export async function firstLosses(subject, count) {
+  subject.reset()
+  const losses = []
+  for (let i = 0; i < count; i++) losses.push(await subject.step())
+  return losses
 }
 
 /**
- * Median milliseconds of a step in one burst. Training starts anew every `steps` steps, before the loss, and with it
- * the gradients, become so small that denormal numbers decide the time.
+ * A burst of at least `atLeast` ms and two steps: median milliseconds of a step, and the mean of the processor's time, of all
+ * threads, which a busy machine disturbs less. The first step after going back to the first weights counts in
+ * neither: it brings the weights into the cache.
  */
-function burst(peer, batches, steps) {
+export async function burst(subject, atLeast) {
   const times = []
+  let cpu = 0
   const began = performance.now()
   do {
-    peer.reset()
-    for (let i = 0; i < steps; i++) {
+    subject.reset()
+    await subject.step()
+    const before = process.cpuUsage()
+    for (let i = 1; i < STEPS_BEFORE_RESET; i++) {
       const from = performance.now()
-      peer.step(batches[i % batches.length], i % batches.length)
-      if (i >= WARM_STEPS) times.push(performance.now() - from)
+      const loss = subject.step()
+      if (typeof loss !== 'number') await loss
+      const to = performance.now()
+      times.push(to - from)
+      if (to - began > atLeast && times.length > 1) break
     }
-  } while (performance.now() - began < BURST_MS)
-  return median(times)
-}
-
-/**
- * Milliseconds of a step by the peer's name: the median over the rounds of each round's median. Every round begins with
- * another peer.
- */
-export function measure(peers, batches, { rounds, steps }) {
-  const medians = new Map(peers.map(({ name }) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < peers.length; turn++) {
-      const peer = peers[(round + turn) % peers.length]
-      medians.get(peer.name).push(burst(peer, batches, steps))
-    }
-  }
-  return new Map([...medians].map(([name, values]) => [name, median(values)]))
+    const { user, system } = process.cpuUsage(before)
+    cpu += (user + system) / 1e3
+  } while (performance.now() - began < atLeast)
+  return { ms: median(times), cpuMs: cpu / times.length, steps: times.length }
 }

@@ -1,44 +1,39 @@
-// npm run bench -- [--json] [--rounds N] [--batch N]...        what each case is: bench/README.md
-//
-// A peer is { name, step(batch, index) -> loss, reset(), dispose?() }: `reset` goes back to the first weights, `step`
-// takes one training step on the batch, which is number `index` of the batches, and waits for its loss.
+// npm run bench -- [--json] [--only REGEX] [--rounds N] [--burst MS]        what each case is: bench/README.md
+import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
-import { ceiling } from './ceiling.mjs'
-import { gradc } from './gradc.mjs'
-import { hand } from './hand.mjs'
-import { firstLosses, measure } from './measure.mjs'
-import { installed, startTfjs } from './tfjs.mjs'
-import { CLASSES, HIDDEN, INPUTS, batchesOf } from './values.mjs'
+import { barOf, reached } from './bars.mjs'
+import { median } from './measure.mjs'
+import { pairsOf, start, subjectsOf } from './subjects.mjs'
+import { WORKLOADS } from './values.mjs'
+import { KERNELS } from './workloads/kernels.mjs'
 
-/** Steps of one burst by batch size: {@link measure}. */
-const STEPS = { 1: 100, 64: 12, 256: 5 }
-/** Losses of all peers must agree after this many steps, within this share of themselves. */
+/** Losses of all must agree after this many steps, within this share of themselves. */
 const COMPARED_STEPS = [1, 5]
 const TOLERANCE = 5e-5
-const INSTALL = 'npm ci --prefix bench'
-/** Whom each target of gradc is held against. */
-const PEERS = { 'gradc-wasm': ['hand', 'hand-unrolled', 'tfjs-wasm'], 'gradc-js': ['hand', 'hand-unrolled'] }
+const CASES = [...Object.keys(WORKLOADS), ...Object.keys(KERNELS)]
 
 function readOptions() {
   const whole = (name, text) => {
-    if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`--${name} ${text} is not a whole number from 1 up`)
+    if (!/^[1-9]\d{0,4}$/.test(text)) throw new Error(`--${name} ${text} is not a whole number from 1 up`)
     return Number(text)
   }
   const { values } = parseArgs({
     options: {
       json: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
       rounds: { type: 'string', default: '7' },
-      batch: { type: 'string', multiple: true },
+      burst: { type: 'string', default: '150' },
     },
   })
-  const sizes = values.batch?.map((text) => whole('batch', text)) ?? Object.keys(STEPS).map(Number)
-  const unknown = sizes.find((size) => !Object.hasOwn(STEPS, size))
-  if (unknown) throw new Error(`--batch ${unknown}: there are cases for ${Object.keys(STEPS).join(', ')}`)
-  return { json: values.json, rounds: whole('rounds', values.rounds), sizes }
+  const only = new RegExp(values.only)
+  const cases = CASES.filter((name) => only.test(name))
+  if (!cases.length) throw new Error(`--only ${values.only}: there are cases ${CASES.join(', ')}`)
+  return { json: values.json, cases, rounds: whole('rounds', values.rounds), burstMs: whole('burst', values.burst) }
 }
 
 /** What differs from gradc's losses, in words; null if nothing does. */
 function mismatchOf(expected, losses) {
+  if (!expected || !losses) return null
   const wrong = COMPARED_STEPS.filter((step) => {
     const [a, b] = [expected[step - 1], losses[step - 1]]
     return !(Math.abs(a - b) <= TOLERANCE * Math.max(Math.abs(a), Math.abs(b)))
@@ -47,80 +42,98 @@ function mismatchOf(expected, losses) {
   return wrong.map((step) => `step ${step}: gradc ${expected[step - 1]}, peer ${losses[step - 1]}`).join('; ')
 }
 
-function casesOf(size, peers, times, losses) {
-  const lines = []
-  for (const [subject, against] of Object.entries(PEERS)) {
-    const name = `mlp-784-128-10 adam batch ${size}${subject === 'gradc-js' ? ' (js)' : ''}`
-    for (const peer of against) {
-      if (!peers.some((p) => p.name === peer)) {
-        lines.push({ case: name, peer, skipped: `not installed: ${INSTALL}` })
-        continue
-      }
-      const mismatch = mismatchOf(losses.get(subject), losses.get(peer))
-      if (mismatch) lines.push({ case: name, peer, mismatch })
-      else {
-        const [gradcMs, peerMs] = [times.get(subject), times.get(peer)]
-        lines.push({ case: name, gradcMs: round(gradcMs), peer, peerMs: round(peerMs), ratio: round(gradcMs / peerMs) })
-      }
+/** Bursts of all in turn, every round beginning with another one; the first round is not counted: engines still compile. */
+async function measure(running, { rounds, burstMs }) {
+  const bursts = new Map(running.map(({ name }) => [name, []]))
+  const failed = new Map()
+  for (let round = -1; round < rounds; round++) {
+    for (let turn = 0; turn < running.length; turn++) {
+      const { name, burst } = running[(Math.max(round, 0) + turn) % running.length]
+      if (failed.has(name)) continue
+      const result = await burst(round < 0 ? 2 * burstMs : burstMs)
+      if (result.failed) failed.set(name, result.failed)
+      else if (round >= 0) bursts.get(name).push(result)
     }
   }
-  return lines
+  const figures = [...bursts].filter(([name]) => !failed.has(name)).map(([name, all]) => {
+    return [name, { ms: median(all.map((b) => b.ms)), cpuMs: median(all.map((b) => b.cpuMs)) }]
+  })
+  return { times: new Map(figures), failed }
 }
 
-const round = (value) => Number(value.toPrecision(4))
+const short = (value) => Number(value.toPrecision(4))
 
-const COLUMNS = [37, 15, 12, 12, 10]
-const pad = (cell, i) => (i < 2 ? String(cell).padEnd(COLUMNS[i]) : String(cell).padStart(COLUMNS[i]))
+/** What a case does in a second: products by operations, elements, or bytes. */
+function rateOf(name, ms) {
+  const { flops, count, bytes } = KERNELS[name]?.work ?? WORKLOADS[name]
+  const [amount, unit] = count ? [count, 'G/s'] : flops ? [flops, 'GFLOP/s'] : [bytes, 'GB/s']
+  return { rate: short(amount / ms / 1e6), unit }
+}
+
+async function runCase(name, options) {
+  const started = []
+  for (const subject of subjectsOf(name)) started.push(await start(subject, name))
+  const running = started.filter((s) => s.burst)
+  const byName = new Map(started.map((s) => [s.name, s]))
+  const expected = byName.get('gradc').losses
+  const { times, failed } = await measure(running, options)
+  for (const { stop } of running) stop()
+
+  const load = short(loadavg()[0])
+  return pairsOf(name).map(([subject, peer]) => {
+    const line = { case: name, subject, peer }
+    const [a, b] = [byName.get(subject), byName.get(peer)]
+    const why = (s) => s.failed ?? failed.get(s.name)
+    for (const s of [a, b]) {
+      if (s.skipped) return { ...line, skipped: `${s.name} ${s.skipped}` }
+      if (why(s)) return { ...line, failed: `${s.name}: ${why(s)}` }
+    }
+    const mismatch = mismatchOf(expected, a.losses) ?? mismatchOf(expected, b.losses)
+    if (mismatch) return { ...line, mismatch }
+    const [x, y] = [times.get(subject), times.get(peer)]
+    const figures = { ms: short(x.ms), peerMs: short(y.ms), ratio: short(x.ms / y.ms), cpuRatio: short(x.cpuMs / y.cpuMs) }
+    if (peer === 'ceiling') Object.assign(figures, { share: short(y.ms / x.ms), ...rateOf(name, x.ms) })
+    const bar = barOf(name, subject, peer)
+    const losses = a.losses ? { loss1: a.losses[0], loss5: a.losses[4] } : {}
+    const told = { ...figures, load, ...losses, runtime: a.runtime, peerRuntime: b.runtime }
+    if (!bar) return { ...line, ...told }
+    const wanted = `${bar.kind} ${bar.kind === 'ratio' ? '<=' : '>='} ${bar.value}`
+    return { ...line, ...told, bar: wanted, reached: reached(bar, figures) }
+  })
+}
+
+const COLUMNS = [26, 14, 23, 11, 11, 10, 10, 15, 7]
+const pad = (cell, i) => (i < 3 ? String(cell).padEnd(COLUMNS[i]) : String(cell).padStart(COLUMNS[i]))
 const row = (cells) => cells.map(pad).join('')
 
 function print(line, json) {
   if (json) return console.log(JSON.stringify(line))
-  const { case: name, peer, skipped, mismatch, gradcMs, peerMs, ratio } = line
-  if (skipped) return console.log(`${row([name, peer])}  skipped, ${skipped}`)
-  if (mismatch) return console.log(`${row([name, peer])}  LOSSES DIFFER, ${mismatch}`)
-  console.log(row([name, peer, gradcMs.toFixed(3), peerMs.toFixed(3), ratio.toFixed(3)]))
+  const { case: name, subject, peer, ms, peerMs, ratio, cpuRatio, rate, unit, load, bar } = line
+  const { skipped, failed, mismatch } = line
+  const problem = skipped ? `skipped, ${skipped}` : failed ? `FAILED, ${failed}` : mismatch && `LOSSES DIFFER, ${mismatch}`
+  if (problem) return console.log(`${row([name, subject, peer])}${problem}`)
+  const verdict = bar ? `  ${bar} ${line.reached ? 'reached' : 'MISSED'}` : ''
+  console.log(row([name, subject, peer, ms, peerMs, ratio, cpuRatio, rate ? `${rate} ${unit}` : '', load]) + verdict)
 }
 
-/** Floating-point operations of the five products of a step; what else it does goes by elements, not by products. */
-const productFlops = (size) => 2 * size * (2 * INPUTS * HIDDEN + 3 * HIDDEN * CLASSES)
-
-async function printCeiling(sizes) {
-  const gflops = await ceiling(20)
-  const least = sizes.map((size) => `${(productFlops(size) / gflops / 1e6).toFixed(3)} ms at batch ${size}`)
-  console.log(`\nOne thread of 128-bit WebAssembly reaches at most ${gflops.toFixed(1)} GFLOP/s here (multiply, then add).`)
-  console.log(`At that, the products of a step alone take ${least.join(', ')}.`)
-}
-
-async function run({ json, rounds, sizes }) {
-  if (!installed()) console.error(`TensorFlow.js is left out. To install it: ${INSTALL}`)
-  const tfjs = installed() ? await startTfjs() : null
-  if (!json) console.log(row(['case', 'peer', 'gradc ms', 'peer ms', 'ratio']))
-  let agreed = true
-  for (const size of sizes) {
-    const batches = batchesOf(size)
-    const peers = [await gradc(size, 'wasm'), hand(size, false), await gradc(size, 'js'), hand(size, true)]
-    if (tfjs) peers.push(tfjs(size))
-    const losses = new Map(peers.map((peer) => [peer.name, firstLosses(peer, batches, Math.max(...COMPARED_STEPS))]))
-    const times = measure(peers, batches, { rounds, steps: STEPS[size] })
-    for (const line of casesOf(size, peers, times, losses)) {
+async function run({ cases, json, ...options }) {
+  if (!json) console.log(row(['case', 'subject', 'peer', 'ms', 'peer ms', 'ratio', 'cpu', 'rate', 'load']))
+  for (const name of cases) {
+    for (const line of await runCase(name, options)) {
       print(line, json)
-      if (line.mismatch) {
-        agreed = false
-        if (json) console.error(`${line.case}: the losses of gradc and ${line.peer} differ, ${line.mismatch}`)
-      }
+      if (!line.failed && !line.mismatch) continue
+      process.exitCode = 1
+      const why = line.failed ?? `the losses of ${line.subject} and ${line.peer} differ, ${line.mismatch}`
+      if (json) console.error(`${name}: ${why}`)
     }
-    for (const peer of peers) peer.dispose?.()
   }
-  if (!json) await printCeiling(sizes)
-  if (!agreed) process.exitCode = 1
 }
 
 let options
 try {
   options = readOptions()
-  await run(options)
 } catch (error) {
-  // Caught here, because TensorFlow.js changes what Node does with errors that nobody catches.
-  console.error(options ? error : `bench: ${error.message}`)
-  process.exitCode = 1
+  console.error(`bench: ${error.message}`)
+  process.exit(1)
 }
+await run(options)
