@@ -91,7 +91,7 @@ async function runCase(name, options) {
     const mismatch = mismatchOf(expected, a.losses) ?? mismatchOf(expected, b.losses)
     if (mismatch) return { ...line, mismatch }
     const [x, y] = [times.get(subject), times.get(peer)]
-    const figures = { ms: short(x.ms), peerMs: short(y.ms), ratio: short(x.ms / y.ms), cpuRatio: short(x.cpuMs / y.cpuMs) }
+    const figures = { ms: short(x.ms), ...(subject === 'gradc' ? { gradcMs: short(x.ms) } : {}), peerMs: short(y.ms), ratio: short(x.ms / y.ms), cpuRatio: short(x.cpuMs / y.cpuMs) }
     if (peer === 'ceiling') Object.assign(figures, { share: short(y.ms / x.ms), ...rateOf(name, x.ms) })
     const bar = barOf(name, subject, peer)
     const losses = a.losses ? { loss1: a.losses[0], loss5: a.losses[4] } : {}

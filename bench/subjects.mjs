@@ -12,7 +12,7 @@ const DEBIAN_PYTHON = '/usr/bin/python3'
 const OWN_PYTHON = here('.venv/bin/python')
 
 const KERNEL = / /
-const MLP = /^(TINY|MLP-.)$/
+const MLP = /^(TINY|MLP-\w+)$/
 
 /** `cases`: names it takes part in. `host`: what runs it. `needs`: its package. */
 const SUBJECTS = {

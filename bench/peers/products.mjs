@@ -20,16 +20,23 @@ function product(a, b, c, m, k, n) {
   }
 }
 
-/** c[k, n] = a[m, k]ᵀ · b[m, n], the gradient of the weights, four samples at a time; m is a multiple of 4. */
+/** c[k, n] = a[m, k]ᵀ · b[m, n], the gradient of the weights, four samples at a time. */
 function byWeights(a, b, c, m, k, n) {
   c.fill(0)
-  for (let i = 0; i < m; i += 4) {
+  let i = 0
+  for (; i + 4 <= m; i += 4) {
     const r0 = i * n, r1 = r0 + n, r2 = r1 + n, r3 = r2 + n
     const a0 = i * k, a1 = a0 + k, a2 = a1 + k, a3 = a2 + k
     for (let p = 0; p < k; p++) {
       const x0 = a[a0 + p], x1 = a[a1 + p], x2 = a[a2 + p], x3 = a[a3 + p]
       const row = p * n
       for (let j = 0; j < n; j++) c[row + j] += x0 * b[r0 + j] + x1 * b[r1 + j] + x2 * b[r2 + j] + x3 * b[r3 + j]
+    }
+  }
+  for (; i < m; i++) {
+    for (let p = 0; p < k; p++) {
+      const x = a[i * k + p]
+      for (let j = 0; j < n; j++) c[p * n + j] += x * b[i * n + j]
     }
   }
 }

@@ -141,6 +141,10 @@ def make(workload):
     if workload == 'MLP-A':
         net = nn.Sequential(dense(0, 784, 512), nn.ReLU(), dense(2, 512, 512), nn.ReLU(), dense(4, 512, 10))
         return net, positive(1, (128, 784)), classes(128), F.cross_entropy, 'adam'
+    if workload.startswith('MLP-M'):
+        batch = int(workload[5:])
+        net = nn.Sequential(dense(0, 784, 128), nn.ReLU(), dense(2, 128, 10))
+        return net, positive(1, (batch, 784)), classes(batch), F.cross_entropy, 'adam'
     if workload == 'CNN':
         return Cnn(), positive(1, (32, 1, 28, 28)), classes(32), F.cross_entropy, 'adam'
     if workload == 'LSTM':
