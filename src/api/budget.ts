@@ -1,5 +1,6 @@
 import { showValue } from '../ir/arguments.ts'
 import { GradcError } from '../ir/errors.ts'
+import { peakKernel } from '../passes/pipeline.ts'
 import type { ArenaBudget } from '../passes/checkpoint/index.ts'
 import type { Plan } from '../ir/plan.ts'
 
@@ -31,11 +32,8 @@ export function holdBudget(plans: readonly Plan[], scratchBytes: number, budget:
   const plan = plans.reduce((a, b) => (b.arenaBytes > a.arenaBytes ? b : a))
   const needs = arenaOf(plans, scratchBytes)
   if (needs <= budget) return
-  const live = plan.kernels.map((_, t) =>
-    plan.buffers.reduce((n, b) => (b.region === 'arena' && b.from <= t && t <= b.to ? n + b.bytes : n), 0))
-  const peak = live.indexOf(Math.max(...live))
   throw new GradcError('budget/infeasible', `${JSON.stringify(plan.name)} needs an arena of ${needs} bytes, the budget is ${budget}`, {
-    hint: `the least budget is ${needs} bytes; most is live at kernel ${plan.kernels[peak]?.name ?? '-'}`,
+    hint: `the least budget is ${needs} bytes; most is live at kernel ${peakKernel(plan)}`,
   })
 }
 

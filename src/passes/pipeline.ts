@@ -38,7 +38,7 @@ export function planAll(graphs: readonly Graph[], budget: ArenaBudget = Infinity
 }
 
 /** Name of the kernel at which most of the arena is live. */
-function peakKernel({ kernels, buffers }: Plan): string {
+export function peakKernel({ kernels, buffers }: Plan): string {
   const live = kernels.map((_, t) => buffers.reduce((n, b) => (b.region === 'arena' && b.from <= t && t <= b.to ? n + b.bytes : n), 0))
   return kernels[live.indexOf(Math.max(...live))]?.name ?? '-'
 }

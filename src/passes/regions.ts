@@ -28,7 +28,7 @@ function unite(graph: Graph): Graph {
       let done = made.get(loop)
       if (!done) made.set(loop, (done = remake(loop, node.operands.map((o) => renewed.get(o)!))))
       renewed.set(node, done.result(node))
-    } else if (opNamed(node.op).name === 'custom') renewed.set(node, renewed.get(node.operands[0])!)
+    } else if (isMark(node)) renewed.set(node, renewed.get(node.operands[0])!)
     else renewed.set(node, rebuilt(node, renewed))
   }
   const rename = (entries: readonly Named[]): Named[] => entries.map(({ name, node }) => ({ name, node: renewed.get(node)! }))
@@ -40,6 +40,9 @@ function rebuilt(node: Node, renewed: ReadonlyMap<Node, Node>): Node {
   if (operands.every((o, i) => o === node.operands[i])) return node
   return node.builder.derivedFrom(node, () => node.builder.make(node.op, operands, node.attrs, node.regions))
 }
+
+/** A view that carries an adjoint: a value like its first operand. */
+const isMark = (node: Node): boolean => node.regions.length > 0 && opNamed(node.op).lowering.kind === 'view'
 
 /** Nodes that one loop computes: the same operands, inputs and next carries. */
 interface Loop {
@@ -124,10 +127,11 @@ function steady(first: Node, spec: ScanSpec, operands: readonly Node[]): { insid
     const { lowering } = opNamed(x.op)
     if (lowering.kind === 'leaf' && lowering.leaf === 'literal') {
       inside.set(input, input.builder.literal(x.attrs.value as number, input))
-    } else if (x.op === 'broadcast' && x.operands[0].shape[0] === 1 && x.shape[0] !== 1) {
-      const [, ...shape] = x.operands[0].shape
-      const once = first.builder.make('reshape', [x.operands[0]], { shape })
-      outside.set(at, first.builder.make('broadcast', [once], { shape: input.shape }))
+    } else if (x.shape[0] > 1 && lowering.kind === 'view' && lowering.view === 'affine' && lowering.source(x).every((f) => !f.coefficients[0])) {
+      // No coordinate depends on the step: any step will do.
+      const size = [1, ...input.shape]
+      const step = first.builder.make('slice', [x], { start: size.map(() => 0), size, step: size.map(() => 1) })
+      outside.set(at, first.builder.make('reshape', [step], { shape: input.shape }))
     }
   }
   return { inside, outside }

@@ -7,17 +7,11 @@ import { stateName } from '../fuse/kinds.ts'
 import { roundUp } from '../schedule/liveness.ts'
 import type { Problem, Task } from './problem.ts'
 
-/** Kernels in order as tasks, and the slots that are their values. */
-export interface Posed {
-  readonly problem: Problem
-  readonly values: readonly Slot[]
-}
-
-/** Work of a kernel in operations: points times what each computes; a contraction's or loop's own work comes on top. */
+/** An estimate of a kernel's time, in any unit. */
 export type CostOf = (kernel: FusedKernel) => number
 
 /** States the question for a scheduled function: which kernels may run again, and what their values take. */
-export function pose(fused: FusedGraph, order: readonly FusedKernel[], costOf: CostOf): Posed {
+export function pose(fused: FusedGraph, order: readonly FusedKernel[], costOf: CostOf): Problem {
   const inputs = new Set(fused.inputs.map((i) => i.slot))
   const values = fused.slots.filter((s) => s.place === 'arena' || inputs.has(s))
   const scratch = new Set(order.flatMap((k) => (k.scratch ? [k.scratch] : [])))
@@ -45,7 +39,7 @@ export function pose(fused: FusedGraph, order: readonly FusedKernel[], costOf: C
   })
   const pinned = list.flatMap((s, i) => (s.kept ? [i] : []))
   const initial = list.flatMap((s, i) => (inputs.has(s) ? [i] : []))
-  return { problem: { tasks, bytes: list.map((s) => roundUp(bytesOf(s.node))), pinned, initial }, values: list }
+  return { tasks, bytes: list.map((s) => roundUp(bytesOf(s.node))), pinned, initial }
 }
 
 /**
@@ -84,7 +78,10 @@ export function applied(
     })
     const needed = stores.length < kernel.stores.length ? readBy(kernel, stores.map((s) => s.node)) : null
     const reads = needed ? loads.filter((l) => needed.aligned.has(l.node)) : loads
-    const copy = { ...kernel, ...(needed ? { computed: needed.computed } : {}), loads: reads, stores: renewed, ...(kernel.scratch ? { scratch: anew(kernel.scratch) } : {}) }
+    const copy: FusedKernel = {
+      ...kernel, loads: reads, stores: renewed,
+      computed: needed?.computed ?? kernel.computed, scratch: kernel.scratch && anew(kernel.scratch),
+    }
     repeats.set(copy, kernel)
     return [copy]
   })

@@ -33,7 +33,7 @@ const QUICK = 2000
 export function checkpoint(
   fused: FusedGraph, order: readonly FusedKernel[], budget: ArenaBudget, costOf: CostOf, measure: Measure,
 ): Checkpointed {
-  const { problem } = pose(fused, order, costOf)
+  const problem = pose(fused, order, costOf)
   const total = problem.tasks.reduce((n, t) => n + t.cost, 0)
   const made = (s: Schedule): Checkpointed => ({ ...applied(fused, order, s.order), recomputePercent: total ? (100 * s.extraCost) / total : 0 })
   if (budget === 'sqrt') return made(sqrtPlan(problem))

@@ -5,6 +5,7 @@ import type { Maybe } from '../../ir/op.ts'
 import { isFloat, sameType, showType } from '../../ir/types.ts'
 import { tangentsOf } from './linearise.ts'
 import { checkDependence, checkDifferentiable, checkForward, checkLoss, checkTogether, dependences } from './path.ts'
+import { placeholder } from './placeholder.ts'
 import { transposed, type Pull } from './transpose.ts'
 
 /**
@@ -114,7 +115,7 @@ export function hvp(loss: Node, wrt: readonly Node[], vectors: readonly Maybe[],
 /** Linearises at the values, then transposes. The placeholders of the tangents appear in no result. */
 function pullBack(results: readonly Node[], wrt: readonly Node[], cotangents: readonly Maybe[]): Maybe[] {
   const placeholders = new Map<Node, Node>()
-  for (const node of wrt) if (!placeholders.has(node)) placeholders.set(node, placeholderFor(node))
+  for (const node of wrt) if (!placeholders.has(node)) placeholders.set(node, placeholder(node, 'tangent'))
   const pulled = results.flatMap((result, i) => (cotangents[i] ? [{ result, cotangent: cotangents[i] }] : []))
   const pulls: Pull[] = []
   tangentsOf(pulled.map((p) => p.result), placeholders).forEach((tangent, i) => {
@@ -123,12 +124,6 @@ function pullBack(results: readonly Node[], wrt: readonly Node[], cotangents: re
   const arrived = transposed(pulls, [...placeholders.values()])
   const cotangent = new Map([...placeholders.keys()].map((node, i) => [node, arrived[i]]))
   return wrt.map((node) => cotangent.get(node) ?? null)
-}
-
-/** An input that is not registered with the builder; its name cannot be a user's, and no other node has it. */
-function placeholderFor(node: Node): Node {
-  const b = node.builder
-  return b.make('input', [], { name: `\u0000tangent:${b.size}`, dtype: node.dtype, shape: node.shape })
 }
 
 /** All nodes of some lists; attr/invalid for what is no list. Among tangents and cotangents, null stands for a zero. */

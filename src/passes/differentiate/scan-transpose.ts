@@ -6,7 +6,7 @@ import { scanAttrs, scanSpec } from '../../ir/ops/region.ts'
 import { plus } from '../../ir/ops/rules.ts'
 import { below, transplant } from '../../ir/transplant.ts'
 import { labelsOf, specOf } from '../../ir/spec.ts'
-import { placeholder } from './scan.ts'
+import { placeholder } from './placeholder.ts'
 
 /** A linear graph's cotangents: of the placeholders, from those of the nodes pulled. */
 export type Transposed = (pulls: readonly { readonly tangent: Node; readonly cotangent: Node }[], placeholders: readonly Node[]) => Maybe[]

@@ -1,11 +1,12 @@
 import { Builder } from '../../ir/builder.ts'
 import type { Graph, Named, Node } from '../../ir/graph.ts'
 import type { Maybe } from '../../ir/op.ts'
-import { opNamed } from '../../ir/ops/index.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../../ir/ops/region.ts'
 import { transplant } from '../../ir/transplant.ts'
 import { bytesOf, type TensorType } from '../../ir/types.ts'
 import { operandsFirst } from '../../ir/walk.ts'
+import { isCore, loweringOf } from '../fuse/kinds.ts'
+import { placeholder } from './placeholder.ts'
 
 /** Forward mode within a body: the tangents of results when the seeded nodes are perturbed. */
 export type Tangents = (results: readonly Node[], seeds: ReadonlyMap<Node, Node>) => Maybe[]
@@ -66,7 +67,7 @@ export function tangentOfScan(node: Node, d: readonly Maybe[], tangentsOf: Tange
     }
   }
   const operands = [...linear.carries.map(tangent), ...linear.scanned.map(source), ...linear.captured.map(source)]
-  const attrs = { ...spec, recompute: spec.recompute, carries: linear.carries.length, scanned: linear.scanned.length, index }
+  const attrs = { ...spec, carries: linear.carries.length, scanned: linear.scanned.length, index }
   return b.make('scan', operands, scanAttrs(attrs), [linear.body])
 }
 
@@ -148,12 +149,6 @@ function activeTangents(
   }
 }
 
-/** An input that is not registered with the builder; no other node has its name. */
-export function placeholder(node: Node, kind: string): Node {
-  const b = node.builder
-  return b.make('input', [], { name: `\u0000${kind}:${b.size}`, dtype: node.dtype, shape: node.shape })
-}
-
 /**
  * The primal values that a linear body takes from outside: of the values that it multiplies by, those that are dear to
  * compute again (products, sums, loops) and, of the rest, what they are made of. With `recompute` only the body's inputs.
@@ -195,7 +190,7 @@ function narrow(kept: Set<Node>, order: readonly Node[], linear: ReadonlySet<Nod
   }
   const only = (n: Node): Node | null => (users.get(n)?.size === 1 ? [...users.get(n)!][0] : null)
   for (const n of order) {
-    if (linear.has(n) || kept.has(n) || opNamed(n.op).lowering.kind !== 'pointwise') continue
+    if (linear.has(n) || kept.has(n) || loweringOf(n).kind !== 'pointwise') continue
     const behind = [...new Set(n.operands.flatMap((o) => keptBelow(o, kept, only, n)))]
     const bytes = behind.reduce((sum, o) => sum + bytesOf(o), 0)
     if (!behind.length || behind.every((o) => inputs.has(o)) || bytesOf(n) > bytes) continue
@@ -208,22 +203,11 @@ function narrow(kept: Set<Node>, order: readonly Node[], linear: ReadonlySet<Nod
 function keptBelow(node: Node, kept: ReadonlySet<Node>, only: (n: Node) => Node | null, user: Node): Node[] {
   if (only(node) !== user) return []
   if (kept.has(node)) return [node]
-  return opNamed(node.op).lowering.kind === 'view' ? node.operands.flatMap((o) => keptBelow(o, kept, only, node)) : []
+  return loweringOf(node).kind === 'view' ? node.operands.flatMap((o) => keptBelow(o, kept, only, node)) : []
 }
 
-function isDear(node: Node): boolean {
-  const { lowering } = opNamed(node.op)
-  switch (lowering.kind) {
-    case 'reduce':
-    case 'contract':
-    case 'cumulate':
-    case 'scatter':
-    case 'region':
-      return true
-    default:
-      return false
-  }
-}
+/** A loop of its own makes it: a product, a sum, a loop. What only places values is as cheap as reading them. */
+const isDear = (node: Node): boolean => isCore(node) && loweringOf(node).kind !== 'view'
 
 function dependsOn(node: Node, on: readonly Node[]): boolean {
   const among = new Set(on)
