@@ -4,9 +4,10 @@ import { evaluate as evaluateAffine } from '../src/ir/affine.ts'
 import { evaluate, evaluateNodes } from '../src/ir/evaluate.ts'
 import { topological, type Node } from '../src/ir/graph.ts'
 import { opNamed } from '../src/ir/ops/index.ts'
-import type { Buffer, Kernel, Layout, LoopPlan, Plan } from '../src/ir/plan.ts'
+import type { Buffer, Kernel, Layout, LoopPlan, Plan, RowsPlan } from '../src/ir/plan.ts'
 import { bytesOf, DTYPES, rowMajor, sameShape, sizeOf, type TensorType, type TypedArray } from '../src/ir/types.ts'
 import { heldOutside, isLoop, layoutInside, loopFaults, runSteps } from './replayer-loops.ts'
+import { partKernel, rowsFaults, runRows } from './replayer-rows.ts'
 
 export type Values = Record<string, TypedArray>
 
@@ -93,7 +94,7 @@ export function replaySymbolically(plan: Plan, layout: Layout, outside: Readonly
 
   plan.kernels.forEach((k, t) => {
     memory.expire(plan, t)
-    const faults = k.loop ? faultsOfLoop(plan, k, k.loop, t, layout) : kernelFaults(plan, k)
+    const faults = k.loop ? faultsOfLoop(plan, k, k.loop, t, layout) : k.rows ? faultsOfRows(plan, k, k.rows) : kernelFaults(plan, k)
     for (const complaint of faults) wrong.push(`${k.name}: ${complaint}`)
     for (const l of k.loads) {
       const b = buffers[l.buffer]
@@ -141,6 +142,10 @@ const faultsOfLoop = (plan: Plan, k: Kernel, loop: LoopPlan, t: number, layout: 
   ...loopFaults(plan, k, t),
   ...replaySymbolically(loop.plan, layoutInside(loop, layout), heldOutside(loop)).map((complaint) => `in its body: ${complaint}`),
 ]
+
+/** The parts fit together, and each is a kernel in itself. */
+const faultsOfRows = (plan: Plan, k: Kernel, rows: RowsPlan): string[] =>
+  [...rowsFaults(plan, k, rows), ...rows.parts.flatMap((part) => kernelFaults(plan, partKernel(k, part)))]
 
 /** The lower bound is what is live at once; the arena is no smaller. */
 function boundFaults(plan: Plan): string[] {
@@ -205,6 +210,8 @@ function hazards(plan: Plan, k: Kernel): string[] {
     const from = plan.buffers[l.buffer]
     for (const s of k.stores) {
       const to = plan.buffers[s.buffer]
+      // Locals of a row lie apart from all else, which its own check sees to.
+      if (l.buffer < 0 || s.buffer < 0) continue
       const apart = from.region !== to.region || to.offset + to.bytes <= from.offset || from.offset + from.bytes <= to.offset
       if (apart || !from.bytes || !to.bytes) continue
       if (from.offset !== to.offset || l.node.dtype !== s.node.dtype) {
@@ -322,9 +329,9 @@ function runKernels(plan: Plan, places: Places): void {
   plan.kernels.forEach((k, t) => {
     poison(places.arena, plan, t)
     if (k.loop) return runLoop(k.loop, places, bytes)
+    if (k.rows) return runRows(k, k.rows, { view, evaluate: evaluated, scratch: bytes })
     const loads = new Map(k.loads.map((l) => [l.node, view(l.buffer, l.node).slice()]))
-    const stored = k.stores.map((s) => s.node)
-    const values = evaluateNodes(stored, { known: withoutSources(stored, loads) }, { precision: 'declared' })
+    const values = evaluated(k.stores.map((s) => s.node), loads)
     for (const s of k.stores) view(s.buffer, s.node).set(values.get(s.node) as never)
   })
   poison(places.arena, plan, plan.kernels.length - 1)
@@ -344,6 +351,9 @@ function runLoop(loop: LoopPlan, places: Places, around: (buffer: number) => Uin
   const step = { begin: () => void inner.arena.fill(0xff), run: () => runKernels(loop.plan, inner) }
   runSteps(loop, { around, inside, state: inner.state }, step)
 }
+
+const evaluated = (stored: readonly Node[], loads: ReadonlyMap<Node, TypedArray>): ReadonlyMap<Node, TypedArray> =>
+  evaluateNodes(stored, { known: withoutSources(stored, loads) }, { precision: 'declared' })
 
 /** What is loaded, and in place of everything that only leads to it NaN: no kernel may look behind its loads. */
 function withoutSources(stored: readonly Node[], loads: ReadonlyMap<Node, TypedArray>): Map<Node, TypedArray> {

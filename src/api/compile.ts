@@ -1,4 +1,4 @@
-import { emitJs } from '../codegen/js/emit.ts'
+import { emitJs, type Arithmetic } from '../codegen/js/emit.ts'
 import { lowerPlan, type Bases } from '../codegen/lower.ts'
 import { emitWasm } from '../codegen/wasm/emit.ts'
 import { checkOptions, showValue } from '../ir/arguments.ts'
@@ -31,9 +31,16 @@ export interface CompileOptions {
   readonly memoryBudget?: Budget
   /**
    * `strict` (default): the same bits on every engine and target. `relaxed`: WebAssembly may multiply and add in one rounding where
-   * the engine can (decided when it is loaded), which is faster and about as exact, but not the same everywhere.
+   * the engine can (decided when it is loaded), which is faster and about as exact, but not the same everywhere; JavaScript adds up
+   * sums and products of f32 in doubles and rounds once, which takes half the time and is closer to the real sum, the same bits on
+   * every engine, but not those of `strict`.
    */
-  readonly arithmetic?: 'strict' | 'relaxed'
+  readonly arithmetic?: Arithmetic
+  /**
+   * Most threads, 1 to 16, for which to make WebAssembly; one binary runs on any number up to it, with the same bits. Default: none of
+   * what threads take. Scratch memory grows with it. The target js takes one.
+   */
+  readonly threads?: number
   /** Allows rules that may change the last bits, or results at ±0, infinities and NaN; default false. */
   readonly fastMath?: boolean
   /** Checks every graph between passes; default false (tests turn it on). */
@@ -43,8 +50,9 @@ export interface CompileOptions {
 }
 
 const MAX_BYTES = 2 ** 32
-const OPTIONS = ['target', 'name', 'seed', 'memoryBudget', 'arithmetic', 'fastMath', 'verify', 'printAfter']
-const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'flat', 'setFlat', 'then', 'init'])
+const MAX_THREADS = 16
+const OPTIONS = ['target', 'name', 'seed', 'memoryBudget', 'arithmetic', 'threads', 'fastMath', 'verify', 'printAfter']
+const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'flat', 'setFlat', 'threads', 'close', 'then', 'init'])
 
 /**
  * Compiles functions over one shared state into one program.
@@ -52,7 +60,7 @@ const RESERVED = new Set(['state', 'manifest', 'reset', 'save', 'restore', 'flat
  */
 export function compile<const F extends FunctionLists>(functions: F, options: CompileOptions = {}): Program<Called<F>> {
   const began = performance.now()
-  const { target = 'wasm', name = 'program', seed = 0 } = check(functions, options)
+  const { target = 'wasm', name = 'program', seed = 0, arithmetic = 'strict', threads } = check(functions, options)
   const budget = budgetOf(options.memoryBudget ?? 'none')
   const variants = variantsOf(functions)
   const declared = variants.map((v): Graph => ({ ...v.declared.graph, name: v.label }))
@@ -67,18 +75,19 @@ export function compile<const F extends FunctionLists>(functions: F, options: Co
   }
   const graphs = [firstValues(states), ...declared].map((g) => optimise(g, context))
   // What emitted code needs beside the arena is known only once there is some, and the budget is for both.
-  let made = emitted(graphs, target, typeof budget === 'number' ? Infinity : budget, 0)
+  const how = { target, arithmetic, threads }
+  let made = emitted(graphs, how, typeof budget === 'number' ? Infinity : budget, 0)
   const over = typeof budget === 'number' && arenaOf(made.plans, made.code.scratchBytes) > budget
-  if (over) made = emitted(graphs, target, budget, made.code.scratchBytes)
+  if (over) made = emitted(graphs, how, budget, made.code.scratchBytes)
   const { layout, plans, bases, lowered, constants, code } = made
   holdBudget(plans, code.scratchBytes, budget)
-  const manifest = manifestOf({ name, target, seed, variants, states, layout, plans, bases, scratchBytes: code.scratchBytes })
+  const manifest = manifestOf({ name, target, seed, threads, variants, states, layout, plans, bases, scratchBytes: code.scratchBytes })
   if (manifest.memory.bytes > MAX_BYTES) {
     throw new GradcError('target/unsupported', `the program needs ${manifest.memory.bytes} bytes, one 32-bit memory has ${MAX_BYTES}`, {
       hint: 'take smaller shapes: program memory is states, constants and the largest arena',
     })
   }
-  const relaxed = options.arithmetic === 'relaxed'
+  const relaxed = arithmetic === 'relaxed'
   const compiled: Compiled = {
     functions, options, manifest, code, relaxed, constants, plans: plans.slice(1), lowered, declared, timings, compileMs: performance.now() - began,
     again: (change) => compile(functions, { ...options, ...change }).compiled,
@@ -107,6 +116,10 @@ function check(functions: FunctionLists, options: CompileOptions): CompileOption
   if (options.arithmetic !== undefined && options.arithmetic !== 'strict' && options.arithmetic !== 'relaxed') {
     throw new GradcError('option/invalid', `arithmetic ${showValue(options.arithmetic)} is not known`, { hint: "arithmetic: 'strict' or 'relaxed'" })
   }
+  const { threads = 1 } = options
+  if (!(Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
+    throw new GradcError('option/invalid', `threads ${showValue(threads)} is not a number of threads`, { hint: `threads: 2, at most ${MAX_THREADS}` })
+  }
   if (options.seed !== undefined && !(Number.isSafeInteger(options.seed) && options.seed >= 0)) {
     throw new GradcError('option/invalid', `seed ${showValue(options.seed)} is not a non-negative integer`, { hint: 'seed: 0' })
   }
@@ -128,7 +141,10 @@ interface EmittedCode {
 }
 
 /** Plans under the budget, lowers and emits. `reserved`: bytes of the budget that are spoken for. */
-function emitted(graphs: readonly Graph[], target: 'wasm' | 'js', budget: ArenaBudget, reserved: number): EmittedCode {
+function emitted(
+  graphs: readonly Graph[], { target, arithmetic, threads }: Pick<CompileOptions, 'target' | 'arithmetic' | 'threads'>,
+  budget: ArenaBudget, reserved: number,
+): EmittedCode {
   const { layout, plans } = planAll(graphs, budget, reserved)
   const bases = basesOf(layout)
   const lowered: LoweredProgram = { functions: plans.map((p) => lowerPlan(p, bases)), memoryBytes: bases.arena + arenaOf(plans, 0) }
@@ -136,7 +152,7 @@ function emitted(graphs: readonly Graph[], target: 'wasm' | 'js', budget: ArenaB
     const { buffer, byteOffset, byteLength } = node.attrs.values as Float32Array<ArrayBuffer>
     return { offset: bases.constant + offset, bytes: new Uint8Array(buffer, byteOffset, byteLength) }
   })
-  const code = target === 'wasm' ? emitWasm(lowered, { segments: constants }) : { js: emitJs(lowered), scratchBytes: 0 }
+  const code = target === 'wasm' ? emitWasm(lowered, { segments: constants, threads }) : { js: emitJs(lowered, arithmetic), scratchBytes: 0 }
   return { layout, plans, bases, lowered, constants, code }
 }
 
@@ -149,6 +165,7 @@ interface ManifestParts {
   readonly name: string
   readonly target: 'wasm' | 'js'
   readonly seed: number
+  readonly threads: number | undefined
   readonly variants: readonly Variant[]
   readonly states: readonly StateDecl[]
   readonly layout: Layout
@@ -157,7 +174,7 @@ interface ManifestParts {
   readonly scratchBytes: number
 }
 
-function manifestOf({ name, target, seed, variants, states, layout, plans, bases, scratchBytes }: ManifestParts): Manifest {
+function manifestOf({ name, target, seed, threads, variants, states, layout, plans, bases, scratchBytes }: ManifestParts): Manifest {
   const slots = (plan: Plan, bindings: readonly (Binding & { readonly name: string })[]): Slot[] =>
     bindings.map(({ name: slot, node, buffer }) => {
       const { region, offset } = plan.buffers[buffer]
@@ -174,6 +191,7 @@ function manifestOf({ name, target, seed, variants, states, layout, plans, bases
     name,
     target,
     seed,
+    ...(threads && { threads: target === 'wasm' ? threads : 1 }),
     memory: { bytes: bases.arena + arenaBytes, stateBytes: layout.stateBytes, constantBytes: layout.constantBytes, arenaBytes },
     states: [...layout.states].map(([state, s]) => ({
       name: state, dtype: s.type.dtype, shape: [...s.type.shape], offset: bases.state + s.offset, ...(trainable.has(state) && { trainable: true }),

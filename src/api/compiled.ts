@@ -31,6 +31,6 @@ export interface Compiled {
   readonly declared: readonly Graph[]
   readonly timings: readonly PassTiming[]
   readonly compileMs: number
-  /** The same functions, compiled to another target. */
-  readonly again: (change: Pick<CompileOptions, 'target'>) => Compiled
+  /** The same functions, compiled otherwise. */
+  readonly again: (change: Pick<CompileOptions, 'target' | 'threads'>) => Compiled
 }

@@ -3,9 +3,11 @@ import { emitDeclarations } from '../codegen/declarations.ts'
 import { emitModule, type WasmForm } from '../codegen/module.ts'
 import { GradcError } from '../ir/errors.ts'
 import { boot } from '../runtime/boot.ts'
+import { crew } from '../runtime/crew.ts'
 import { hostText } from '../runtime/load.ts'
 import { relax } from '../runtime/relax.ts'
 import { weights } from '../runtime/safetensors.ts'
+import { unshare } from '../runtime/unshare.ts'
 import type { Compiled } from './compiled.ts'
 
 /** How to write a module. */
@@ -42,7 +44,8 @@ export function emit(compiled: Compiled, options: EmitOptions = {}): Emitted {
   if (!FORMS.includes(form)) {
     throw new GradcError('option/invalid', `wasm ${showValue(form)} is not known`, { hint: "wasm: 'inline', 'url' or 'module'" })
   }
-  const runtime = { boot: boot.toString(), weights: weights.toString() }
+  const threads = manifest.threads ? { crew: crew.toString(), unshare: unshare.toString() } : null
+  const runtime = { boot: boot.toString(), weights: weights.toString(), threads }
   const text = { dts: emitDeclarations(manifest), json: `${JSON.stringify(manifest, null, 2)}\n` }
   if (!('bytes' in code)) {
     if (form !== 'inline') {
@@ -53,9 +56,11 @@ export function emit(compiled: Compiled, options: EmitOptions = {}): Emitted {
     return { ...text, js: emitModule({ manifest, ...runtime, code, constants }), wasm: null }
   }
   const imports = code.imports.map((name) => ({ name, text: hostText(name) }))
-  const parts = { wasm: code.bytes, form, imports, relax: relaxed ? relax.toString() : null }
+  // A host that compiles it gives it no memory that is shared.
+  const bytes = threads && form === 'module' ? unshare(code.bytes) : code.bytes
+  const parts = { wasm: bytes, form, imports, relax: relaxed ? relax.toString() : null }
   const js = emitModule({ manifest, ...runtime, code: parts, constants })
-  return { ...text, js, wasm: form === 'inline' ? null : code.bytes }
+  return { ...text, js, wasm: form === 'inline' ? null : bytes }
 }
 
 /** Writes NAME.js, NAME.d.ts, NAME.json and, unless it is inline, NAME.wasm; makes the folder. Gives their paths. */

@@ -8,8 +8,11 @@ import { numberAt } from '../ir/half.ts'
 import type { Manifest, Slot } from '../ir/manifest.ts'
 import { sizeOf, type ArrayOf, type DType, type TypedArray } from '../ir/types.ts'
 import { boot, type Fail, type Running } from '../runtime/boot.ts'
-import { instantiate } from '../runtime/load.ts'
+import { crew, type Crew, type Spawned, type Started, type StartOptions } from '../runtime/crew.ts'
+import { hostOf, hostText, instantiate } from '../runtime/load.ts'
+import { relax } from '../runtime/relax.ts'
 import { weights } from '../runtime/safetensors.ts'
+import { unshare } from '../runtime/unshare.ts'
 import { emit, write, type Emitted, type EmitOptions } from './emit.ts'
 import { explain } from './explain.ts'
 import { memoryOf, type ProgramMemory } from './memory.ts'
@@ -25,6 +28,16 @@ type Call<I extends Specs, R extends Results> = (inputs: { readonly [K in keyof 
 /** A loaded program: its functions as methods, over one state. */
 export type Model<F extends Functions> = Running & {
   readonly [K in keyof F]: Call<F[K]['inputs'], F[K]['results']>
+} & {
+  /** How many threads it runs on. If several, arrays of state and results are views of a SharedArrayBuffer, which some host functions refuse. */
+  readonly threads: number
+  /** Ends its threads. Calls are refused from then on (model/closed); the state can still be read. */
+  close(): void
+}
+
+/** A program in a worker: its functions as methods that give promises, arrays in and out being copied. */
+export type SpawnedModel<F extends Functions> = Spawned & {
+  readonly [K in keyof F]: (...given: Parameters<Call<F[K]['inputs'], F[K]['results']>>) => Promise<ReturnType<Call<F[K]['inputs'], F[K]['results']>>>
 }
 
 /** How to load. */
@@ -36,6 +49,11 @@ export interface LoadOptions {
    * was and an error names the op that made the first one (slow then: it runs the reference evaluator). Default false.
    */
   readonly checkFinite?: boolean
+  /**
+   * How many threads to run on, 1 to those given to `compile`; default: as many as the machine has of them. The model runs on one
+   * where there is no shared memory, where workers do not start, and on a page, which may not wait; `model.threads` says so.
+   */
+  readonly threads?: number
 }
 
 /** A compiled program: load it here, or write it as a module. */
@@ -53,20 +71,55 @@ export class Program<F extends Functions = Functions> {
     this.memory = memoryOf(compiled.manifest, compiled.plans)
   }
 
-  /** Runs it in this process. The model's first values are made from the seed. Errors: option/invalid. */
+  /**
+   * Runs it in this process. The model's first values are made from the seed. Errors: option/invalid; of calls also model/closed,
+   * model/failed (a thread has ended: what it computed is half done).
+   */
   async load(options: LoadOptions = {}): Promise<Model<F>> {
-    checkOptions('load', options, ['seed', 'checkFinite'])
-    const fail: Fail = (code, problem, hint) => new GradcError(code as Code, problem, { hint })
-    const model = boot(this.manifest, await this.#start(), fail, weights)
+    checkOptions('load', options, ['seed', 'checkFinite', 'threads'])
+    const code = await this.#start(options.threads)
+    const model = boot(this.manifest, code, fail, weights)
+    for (const key of ['threads', 'close'] as const) Object.defineProperty(model, key, { value: code[key], enumerable: true })
     model.reset(options.seed ?? this.manifest.seed)
-    return (options.checkFinite ? this.#checked(model) : model) as Model<F>
+    return (options.checkFinite ? this.#checked(model) : model) as unknown as Model<F>
   }
 
-  async #start(): Promise<{ memory: ArrayBuffer; entries: (() => void)[] }> {
-    const { code, constants, manifest, relaxed } = this.compiled
-    if ('bytes' in code) return instantiate(code.bytes, code.imports, relaxed)
+  /**
+   * Runs it in a worker, threads and all, so that a page goes on meanwhile: the same methods, each giving a promise. In Node the
+   * worker keeps the program alive only while it has something to answer. Errors: option/invalid; of calls also those of `load`.
+   */
+  async spawn(options: StartOptions = {}): Promise<SpawnedModel<F>> {
+    checkOptions('spawn', options, ['seed', 'threads'])
+    const { compiled } = this
+    this.#crew('').threadsOf(options.threads)
+    const served = this.manifest.threads ? compiled : compiled.again({ threads: 1 })
+    return (await this.#crew(moduleAddress(emit(served).js), served.manifest).spawn(options)) as unknown as SpawnedModel<F>
+  }
+
+  #crew(address: string, manifest = this.manifest): Crew {
+    const { code } = this.compiled
+    return crew(manifest, 'bytes' in code ? hostOf(code.imports) : {}, unshare, address, fail)
+  }
+
+  /** The address of a module that is nothing but threads of this program. */
+  #threadAddress(): string {
+    const { code } = this.compiled
+    const imports = 'bytes' in code ? code.imports.map((name) => `${name}: ${hostText(name)}`) : []
+    return moduleAddress(`(${crew.toString()})(${JSON.stringify(this.manifest)}, { ${imports.join(', ')} }).serve()`)
+  }
+
+  async #start(asked: number | undefined): Promise<Started> {
+    const { code, manifest, relaxed } = this.compiled
+    const threads = this.#crew('').threadsOf(asked)
+    if (!('bytes' in code)) return this.#crew('').alone(await this.#startJs(code.js))
+    if (!manifest.threads) return this.#crew('').alone(await instantiate(code.bytes, code.imports, relaxed))
+    return this.#crew(threads > 1 ? this.#threadAddress() : '').start(relaxed ? relax(code.bytes) : code.bytes, threads)
+  }
+
+  async #startJs(js: string): Promise<{ memory: ArrayBuffer; entries: (() => void)[] }> {
+    const { constants, manifest } = this.compiled
     // The text becomes a module by import, as an app would do it: nothing is evaluated from a string.
-    const url = `data:text/javascript;charset=utf-8,${encodeURIComponent(`export const kernels = ${code.js}`)}`
+    const url = `data:text/javascript;charset=utf-8,${encodeURIComponent(`export const kernels = ${js}`)}`
     const { kernels } = (await import(/* @vite-ignore */ url)) as { kernels: (memory: ArrayBuffer) => (() => void)[] }
     const memory = new ArrayBuffer(manifest.memory.bytes)
     for (const c of constants) new Uint8Array(memory).set(c.bytes, c.offset)
@@ -133,6 +186,14 @@ export class Program<F extends Functions = Functions> {
     }
     return checked as Running
   }
+}
+
+const fail: Fail = (code, problem, hint) => new GradcError(code as Code, problem, { hint })
+
+/** An address from which a worker can be started. Browsers share memory with workers of their own origin only, as blobs are. */
+function moduleAddress(text: string): string {
+  if (typeof process === 'object') return `data:text/javascript;charset=utf-8,${encodeURIComponent(text)}`
+  return URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
 }
 
 const lengthOf = (value: unknown): number => (ArrayBuffer.isView(value) ? (value as TypedArray).length : 1)

@@ -33,8 +33,8 @@ export function debug(compiled: Compiled, { settings, stderr }: Call): void {
   }
   if (level >= 2) for (const plan of compiled.plans) say('memory plan', planText(plan))
   if (level >= 4) {
-    const { code, lowered, constants } = compiled
-    say('emitted code', 'bytes' in code ? wasmText(lowered, { segments: constants }) : emitJs(lowered))
+    const { code, lowered, constants, options } = compiled
+    say('emitted code', 'bytes' in code ? wasmText(lowered, { segments: constants, threads: options.threads }) : emitJs(lowered))
   }
   if (level >= 5) say('rules fired', columns([...fired].sort((a, b) => b[1] - a[1]).map(([rule, n]) => [rule, String(n)]), [1]))
 }

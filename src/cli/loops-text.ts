@@ -9,7 +9,9 @@ export function loopsText(name: string, kernels: readonly LoweredKernel[]): stri
 
 function kernelLines(kernel: LoweredKernel): string[] {
   const head = `kernel ${kernel.name}  // ${kernel.title}`
-  const inner = kernel.loop ? loopLines(kernel.loop) : kernel.nests.flatMap((nest) => nestLines(nest, kernel))
+  const { rows = [] } = kernel
+  const nests = (): string[] => kernel.nests.flatMap((nest) => nestLines(nest, kernel, rows.length))
+  const inner = kernel.loop ? loopLines(kernel.loop) : rows.length ? [`for each ${loopsOver(rows, 0)}`, ...nests().map((line) => `  ${line}`)] : nests()
   return [head, ...inner.map((line) => `  ${line}`)]
 }
 
@@ -25,13 +27,14 @@ function loopLines({ length, reverse, before, enter, body, leave, after }: Lower
 
 const axisName = (i: number): string => (i < 26 ? String.fromCharCode(97 + i) : `a${i}`)
 
-function nestLines(nest: Nest, kernel: LoweredKernel): string[] {
-  const loops = (extents: readonly number[], from: number): string =>
-    extents.map((n, i) => `${axisName(from + i)} < ${n}`).join(', ')
+const loopsOver = (extents: readonly number[], from: number): string => extents.map((n, i) => `${axisName(from + i)} < ${n}`).join(', ')
+
+/** `rows`: loops that are open around all nests, over the first axes. */
+function nestLines(nest: Nest, kernel: LoweredKernel, rows: number): string[] {
   const lines: string[] = []
   let indent = ''
-  if (nest.free.length) {
-    lines.push(`for ${loops(nest.free, 0)}`)
+  if (nest.free.length > rows) {
+    lines.push(`for ${loopsOver(nest.free.slice(rows), rows)}`)
     indent = '  '
   }
   const stores = (at: string): void => {
@@ -40,7 +43,7 @@ function nestLines(nest: Nest, kernel: LoweredKernel): string[] {
   }
   if (nest.value) {
     const texts = new Texts(kernel, [nest.value])
-    lines.push(`${indent}core = ${nest.combine} for ${loops(nest.reduced, nest.free.length)}`)
+    lines.push(`${indent}core = ${nest.combine} for ${loopsOver(nest.reduced, nest.free.length)}`)
     lines.push(...texts.shared.map((line) => `${indent}  ${line}`), `${indent}  ${texts.of(nest.value)}`)
     if (nest.running) indent += '  '
   }
@@ -96,6 +99,8 @@ class Texts {
         return `random(${args.join(', ')}, ${indexText(e.index)})`
       case 'core':
         return 'core'
+      case 'rarely':
+        return `rarely(${args[0]}, ${args[1]}, ${e.routine.name}(${args[2]}))`
       default:
         return `${e.op === 'cast' || e.op === 'bitcast' ? `${e.op}.${e.dtype}` : e.op}(${args.join(', ')})`
     }

@@ -1,10 +1,19 @@
-import type { Binding, Plan } from '../ir/plan.ts'
+import type { Node } from '../ir/graph.ts'
+import type { Binding, Plan, RowsPlan } from '../ir/plan.ts'
 import { showType } from '../ir/types.ts'
 import { columns } from './terminal.ts'
 
 /** A plan as text: buffers with their places and lifetimes, kernels in order with what they read and write. */
 export function planText(plan: Plan): string {
   return `${lines(plan).join('\n')}\n`
+}
+
+/** Parts of a row kernel, and what lives for a row only. */
+function rowsLines({ axes, parts, locals, scratch }: RowsPlan): string[] {
+  const steps = axes.map((a) => (a.points > 1 ? `${a.steps} of ${a.points}` : String(a.steps))).join(' × ')
+  const values = (nodes: readonly Node[]): string => nodes.map((n) => `%${n.id} ${showType(n)}`).join(', ')
+  const local = locals.length ? `; of ${values(locals.map((l) => l.node))} one row at a time, in #${scratch}` : ''
+  return [`       rows ${steps}${local}`, ...parts.map((p) => `         ${p.core?.op ?? 'map'} → ${values(p.stores)}`)]
 }
 
 function lines(plan: Plan): string[] {
@@ -17,6 +26,7 @@ function lines(plan: Plan): string[] {
     `${what} ${slots.map((s) => `${JSON.stringify(s.name)} #${s.buffer}`).join(', ') || '-'}`
   const kernels = plan.kernels.flatMap((k, i) => {
     const row = `  ${String(i).padStart(3)}  ${k.name}  reads ${list(k.loads)}  writes ${list(k.stores)}`
+    if (k.rows) return [row, ...rowsLines(k.rows)]
     if (!k.loop) return [row]
     const { length, reverse, plan: body, stateBytes } = k.loop
     const order = reverse ? ', from the last to the first' : ''

@@ -1,6 +1,7 @@
 import type { Arith, ScalarOp } from '../ir/scalar.ts'
 import { exp, expm1, sigmoid } from './approximate/exponential.ts'
 import { log, log1p } from './approximate/logarithm.ts'
+import { gelu, normalCdf, normalPdf } from './approximate/normal.ts'
 import { pow } from './approximate/power.ts'
 import { erf, tanh } from './approximate/saturating.ts'
 import { atan2, cos, sin } from './approximate/trigonometric.ts'
@@ -18,6 +19,9 @@ const FORMULAS: ReadonlyMap<ScalarOp, Formula> = new Map<ScalarOp, Formula>([
   ['tanh', tanh],
   ['sigmoid', sigmoid],
   ['erf', erf],
+  ['normalPdf', normalPdf],
+  ['normalCdf', normalCdf],
+  ['gelu', gelu],
   ['pow', pow],
   ['atan2', atan2],
 ])
@@ -25,7 +29,7 @@ const FORMULAS: ReadonlyMap<ScalarOp, Formula> = new Map<ScalarOp, Formula>([
 /**
  * An f32 function in basic operations of f32, i32 and bool, one for all targets: each operation rounds to f32, so that
  * every target gives the same bits. Neither branches nor tables, and shifts only by literals, so that four lanes run it
- * as they are. Null if the operation is basic already, or the operands are not f32.
+ * as they are; what few arguments need is a routine, which computes in f64 ({@link Arith.rarely}). Null if the operation is basic already, or the operands are not f32.
  *
  * Errors are in units in the last place of the exact result; each formula states its own, over all 2³² arguments where
  * it has one. Subnormal arguments and results count like all others. Polynomials are minimax (Remez), their

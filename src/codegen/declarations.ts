@@ -36,7 +36,7 @@ ${functions.join('\n')}
   flat(): ${flat}
   /** Sets all trainable states from such an array. */
   setFlat(values: Float32Array | Float64Array): void
-}
+${manifest.threads ? CLOSING : ''}}
 /** What came of a weights file. */
 export interface Restored {
   /** States that have the file's values now. */
@@ -61,7 +61,7 @@ export declare const manifest: {
   readonly hash: string
   readonly target: 'wasm' | 'js'
   readonly seed: number
-  readonly memory: { readonly bytes: number; readonly stateBytes: number; readonly constantBytes: number; readonly arenaBytes: number }
+${manifest.threads ? '  readonly threads: number\n' : ''}  readonly memory: { readonly bytes: number; readonly stateBytes: number; readonly constantBytes: number; readonly arenaBytes: number }
   readonly states: readonly (Slot & { readonly trainable?: true })[]
   readonly functions: readonly {
     readonly name: string
@@ -73,10 +73,34 @@ export declare const manifest: {
   }[]
   readonly keyOffset: number
 }
-/** A new model, its first values made from the seed. */
+${manifest.threads ? spawning([...new Set(manifest.functions.map((f) => f.name))]) : LOADING}`
+}
+
+const LOADING = `/** A new model, its first values made from the seed. */
 export declare function load(options?: { readonly seed?: number }): Promise<Model>
 `
+
+const CLOSING = `  /** How many threads it runs on: one where there is no shared memory, where workers do not start, and on a page, which may not wait. */
+  readonly threads: number
+  /** Ends its threads. Calls are refused from then on. */
+  close(): void
+`
+
+/** How a module with threads is started, here or in a worker. */
+const spawning = (functions: readonly string[]): string => `/** How to start a model. */
+export interface StartOptions {
+  readonly seed?: number
+  /** Default: as many as the machine has, at most \`manifest.threads\`. */
+  readonly threads?: number
 }
+/** A new model, its first values made from the seed. */
+export declare function load(options?: StartOptions): Promise<Model>
+type Answers<T> = { readonly [K in keyof T]: T[K] extends (...given: infer A) => infer R ? (...given: A) => Promise<R> : T[K] }
+/** A model in a worker of its own: arrays in results are copies. */
+export type SpawnedModel = Answers<Pick<Model, ${[...functions, 'reset', 'save', 'restore', 'flat', 'setFlat'].map(literal).join(' | ')}>> & Pick<Model, 'manifest' | 'threads' | 'close'>
+/** The same in a worker, so that a page goes on meanwhile. */
+export declare function spawn(options?: StartOptions): Promise<SpawnedModel>
+`
 
 /** An object type of slots, the same ones in every variant but for their extents. */
 function record(variants: readonly (readonly Slot[])[], scalar: (s: Slot) => string): string {

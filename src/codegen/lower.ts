@@ -1,12 +1,13 @@
 import { InternalError } from '../ir/errors.ts'
 import { Expressions } from '../ir/expression.ts'
 import type { Node } from '../ir/graph.ts'
-import type { Buffer, Kernel, LoopPlan, Plan, Region } from '../ir/plan.ts'
+import type { Buffer, Kernel, LoopPlan, Plan, Region, RowsPlan } from '../ir/plan.ts'
 import { DTYPES, showType } from '../ir/types.ts'
 import { expandNest } from './lower/expand.ts'
 import { nestsOf, type Placed } from './lower/nests.ts'
+import { mergeRows, nestsInRows } from './lower/rows.ts'
 import { simplifyNest } from './lower/simplify.ts'
-import type { LoweredKernel, LoweredProgram } from './nest.ts'
+import type { LoweredKernel, LoweredProgram, Nest } from './nest.ts'
 
 /** Byte address of each region in the program's memory; multiples of 16. */
 export type Bases = { readonly [R in Exclude<Region, 'outer'>]: number }
@@ -67,6 +68,34 @@ function lowerLoop(kernel: Kernel, loop: LoopPlan, buffers: readonly Buffer[], a
   }
 }
 
+/** Its parts' nests with the row axes in front, local values in the scratch. */
+function lowerRows(kernel: Kernel, plan: RowsPlan, byId: ReadonlyMap<number, Buffer>, place: (node: Node, buffer: number) => number): LoweredKernel {
+  const scratch = plan.scratch === null ? 0 : place(kernel.stores[0].node, plan.scratch)
+  const addresses = new Map([
+    ...[...kernel.loads, ...kernel.stores].map(({ node, buffer }) => [node, place(node, buffer)] as const),
+    ...plan.locals.map(({ node, offset }) => [node, scratch + offset] as const),
+  ])
+  const address = (node: Node): number => {
+    const at = addresses.get(node)
+    if (at === undefined) throw new InternalError('lower', `kernel ${kernel.name} has no place for %${node.id}`)
+    return at
+  }
+  const expressions = new Expressions()
+  const whole: Nest[] = []
+  const cut: Nest[] = []
+  for (const part of plan.parts) {
+    const loads = new Map(part.loads.map((node) => [node, address(node)]))
+    const stores = part.stores.map((node) => ({ node, address: address(node) }))
+    const nests = nestsOf({ name: kernel.name, core: part.core, loads, stores }, expressions)
+    whole.push(...nests)
+    cut.push(...nestsInRows(nests, part, plan, expressions))
+  }
+  const { nests, rows } = mergeRows(cut, plan.axes.map((a) => a.steps), expressions)
+  const simple = nests.map((n, i) => simplifyNest(n, expressions, { rows: rows.length, nest: whole[i] })).map(expandNest(expressions))
+  const local = plan.scratch === null ? undefined : { from: scratch, to: scratch + byId.get(plan.scratch)!.bytes }
+  return { name: kernel.name, title: titleOf(kernel, byId), expressions, address, nests: simple, rows, local }
+}
+
 function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], addressOf: Address): LoweredKernel {
   const byId = new Map(buffers.map((b) => [b.id, b]))
   const place = (node: Node, buffer: number): number => {
@@ -76,6 +105,7 @@ function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], addressOf: Addr
     if (address % DTYPES[node.dtype].bytes) throw new InternalError('lower', `buffer ${buffer} of ${kernel.name} is not aligned`)
     return address
   }
+  if (kernel.rows) return lowerRows(kernel, kernel.rows, byId, place)
   const placed: Placed = {
     name: kernel.name,
     core: kernel.core,
@@ -99,9 +129,10 @@ function lowerKernel(kernel: Kernel, buffers: readonly Buffer[], addressOf: Addr
 
 /** `contract f32[64, 128] "ik,kj->ij" → add "h"` */
 function titleOf(kernel: Kernel, buffers: ReadonlyMap<number, Buffer>): string {
-  const { core } = kernel
+  const { core, rows } = kernel
   const spec = typeof core?.attrs.spec === 'string' ? ` ${core.attrs.spec}` : ''
-  const what = core ? `${core.op} ${showType(core)}${spec}` : 'map'
+  const steps = rows && `rows ${rows.axes.map((a) => a.steps).join('×')}: ${rows.parts.map((p) => p.core?.op ?? 'map').join(', ')}`
+  const what = steps ?? (core ? `${core.op} ${showType(core)}${spec}` : 'map')
   const stores = kernel.stores.map(({ node, buffer }) => {
     const name = buffers.get(buffer)?.name ?? ''
     return `${node.op} ${showType(node)} ${JSON.stringify(name)}`

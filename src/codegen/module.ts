@@ -19,6 +19,8 @@ export interface ModuleParts {
   readonly boot: string
   /** Text of a function expression `(manifest, state, fail) => { save, restore }`. */
   readonly weights: string
+  /** Texts of `crew` and `unshare` of the runtime, if the program was compiled for threads. */
+  readonly threads: { readonly crew: string; readonly unshare: string } | null
   /** Compiled code: WebAssembly, or the text of `kernels(memory)`. */
   readonly code: WasmCode | { readonly js: string }
   /** For the JavaScript target; WebAssembly carries them as data segments. */
@@ -39,7 +41,8 @@ export interface WasmCode {
  * The emitted ES module: self-contained text that exports `manifest` and `load(options)`, with NAME.wasm beside it if
  * its form says so. No eval, no dependency, no top-level await.
  */
-export function emitModule({ manifest, boot, weights, code, constants }: ModuleParts): string {
+export function emitModule(parts: ModuleParts): string {
+  const { manifest, boot, weights, threads, code, constants } = parts
   const lines = [
     `/* ${commentText(`${manifest.name}: compiled by gradc ${manifest.gradc} for ${manifest.target}. Do not edit.`)} */`,
     `export const manifest = ${safeJson(manifest)}`,
@@ -48,31 +51,54 @@ export function emitModule({ manifest, boot, weights, code, constants }: ModuleP
     'const fail = (code, problem, hint) =>',
     '  Object.assign(new Error(`${code}: ${problem}\\nhint: ${hint}`), { name: "GradcError", code, problem, hint })',
   ]
-  if ('wasm' in code) lines.push(...wasmLines(manifest, code))
+  if (threads) lines.push(...crewLines(threads, 'wasm' in code ? code.imports : []))
+  if ('wasm' in code) lines.push(...wasmLines(manifest, code, threads !== null))
   else {
     if (constants.length) lines.push('const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))')
     lines.push(`const kernels = ${code.js}`, 'async function start() {', `  const memory = new ArrayBuffer(${manifest.memory.bytes})`)
     for (const c of constants) lines.push(`  new Uint8Array(memory).set(bytes('${base64(c.bytes)}'), ${c.offset})`)
-    lines.push('  return { memory, entries: kernels(memory) }', '}')
+    lines.push(`  return ${threads ? 'team.alone({ memory, entries: kernels(memory) })' : '{ memory, entries: kernels(memory) }'}`, '}')
   }
-  lines.push(
-    '/** A new model, its first values made from the seed. */',
-    'export async function load({ seed } = {}) {',
-    '  const model = boot(manifest, await start(), fail, weights)',
-    '  model.reset(seed)',
-    '  return model',
-    '}',
-    '',
-  )
+  lines.push(...(threads ? LOAD_THREADS : LOAD), '')
   return lines.join('\n')
 }
 
+const LOAD = [
+  '/** A new model, its first values made from the seed. */',
+  'export async function load({ seed } = {}) {',
+  '  const model = boot(manifest, await start(), fail, weights)',
+  '  model.reset(seed)',
+  '  return model',
+  '}',
+]
+
+const LOAD_THREADS = [
+  '/** A new model, its first values made from the seed. */',
+  'export async function load({ seed, threads } = {}) {',
+  '  const code = await start(team.threadsOf(threads))',
+  '  const model = boot(manifest, code, fail, weights)',
+  '  Object.assign(model, { threads: code.threads, close: code.close }).reset(seed)',
+  '  return model',
+  '}',
+  '/** The same in a worker: methods give promises. */',
+  'export const spawn = (options) => team.spawn(options)',
+  // Started as a worker, this module serves the one that started it.
+  'team.serve(load)',
+]
+
+const crewLines = ({ crew, unshare }: { crew: string; unshare: string }, imports: WasmCode['imports']): string[] => [
+  `const host = { ${imports.map(({ name, text }) => `${name}: ${text}`).join(', ')} }`,
+  `const team = (${withoutComments(crew)})(manifest, host, ${withoutComments(unshare)}, import.meta.url, fail)`,
+]
+
 /** Text that defines `start()` for WebAssembly. */
-function wasmLines(manifest: Manifest, { wasm, form, imports, relax }: WasmCode): string[] {
-  const host = `{ m: { ${imports.map(({ name, text }) => `${name}: ${text}`).join(', ')} } }`
+function wasmLines(manifest: Manifest, { wasm, form, imports, relax }: WasmCode, threads: boolean): string[] {
+  const host = threads ? '{ m: { ...host, memory } }' : `{ m: { ${imports.map(({ name, text }) => `${name}: ${text}`).join(', ')} } }`
   const file = literal(`./${manifest.name}.wasm`)
   const relaxes = relax !== null && form !== 'module'
-  const instantiate = (bytes: string): string[] => [
+  const instantiate = (bytes: string): string[] => threads ? [
+    `  return team.start(${relaxes ? `relax(${bytes})` : bytes}, threads)`,
+  ] : [
     `  const { instance: { exports } } = await WebAssembly.instantiate(${relaxes ? `relax(${bytes})` : bytes}, ${host})`,
   ]
   const body = {
@@ -91,21 +117,27 @@ function wasmLines(manifest: Manifest, { wasm, form, imports, relax }: WasmCode)
       ...instantiate('bytes'),
     ],
     module: [
+      // Compiled before it is seen: its memory is not shared, and it has one thread.
+      ...(threads ? [`  const memory = new WebAssembly.Memory({ initial: ${pagesOf(manifest)}, maximum: ${pagesOf(manifest)} })`] : []),
       `  const made = await WebAssembly.instantiate(wasm, ${host})`,
       '  const { exports } = made.instance ?? made',
+      ...(threads ? ['  exports.enter(0, 1)'] : []),
     ],
   }[form]
+  const started = `{ memory: exports.memory.buffer, entries: [${entries(manifest, (i) => `exports.f${i}`)}] }`
   return [
     ...(form === 'module' ? [`import wasm from ${file}`] : []),
     // Hexadecimal, not base64: gzip sees the repeats of the code, and the module is a sixth smaller on the wire.
     ...(form === 'inline' ? [`const wasm = '${hex(wasm)}'`] : []),
     ...(relaxes ? [`const relax = ${withoutComments(relax)}`] : []),
-    'async function start() {',
+    `async function start(${threads ? 'threads' : ''}) {`,
     ...body,
-    `  return { memory: exports.memory.buffer, entries: [${entries(manifest, (i) => `exports.f${i}`)}] }`,
+    ...(threads && form !== 'module' ? [] : [`  return ${threads ? `team.alone(${started})` : started}`]),
     '}',
   ]
 }
+
+const pagesOf = (manifest: Manifest): number => Math.ceil(manifest.memory.bytes / 65536)
 
 /** Drops comments that stand on lines of their own, and indentation: they stay at home. */
 const withoutComments = (text: string): string => text.replace(/^\s*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '').replace(/\n[ \t]+/g, '\n')

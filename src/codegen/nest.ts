@@ -34,6 +34,8 @@ export interface Nest {
   readonly value: Expr | null
   readonly running: boolean
   readonly stores: readonly Store[]
+  /** Of a nest that is one row of another: the extents that its first free axes, which are 1 here, have there. */
+  readonly rows?: Shape
 }
 
 /** A kernel in loop form: nests that run one after the other. */
@@ -45,6 +47,13 @@ export interface LoweredKernel {
   /** Byte address of the buffer from which this kernel loads a node. */
   readonly address: (node: Node) => number
   readonly nests: readonly Nest[]
+  /**
+   * Extents of the free axes that all nests begin with and that run around them together: for each of their points every nest in
+   * order, over what is left of its axes.
+   */
+  readonly rows?: Shape
+  /** The bytes of values that a row alone uses: where rows run at the same time, each needs its own. */
+  readonly local?: { readonly from: number; readonly to: number }
   /** Instead of nests: a sequence of kernels that runs many times. */
   readonly loop?: LoweredLoop
 }

@@ -41,7 +41,7 @@ export function operandLoad(e: Expr): Load | null {
 
 /** A sum of products of two loads for each of several results: what the register-tiled contraction takes. */
 export const isContraction = (nest: Nest): boolean =>
-  nest.combine === 'sum' && !nest.running && nest.free.some((extent) => extent > 1) && isProduct(nest.value)
+  nest.combine === 'sum' && !nest.running && [...nest.free, ...(nest.rows ?? [])].some((extent) => extent > 1) && isProduct(nest.value)
 
 const isProduct = (e: Expr | null): boolean =>
   e?.kind === 'scalar' && e.op === 'mul' && e.args.every((a) => operandLoad(a) !== null)

@@ -14,6 +14,8 @@ export const CODES = {
   'input/length': 'an input array has the wrong number of elements',
   'input/missing': 'an input was not given',
   'input/unknown': 'an input is not declared by the function',
+  'model/closed': 'a model was used after it had been closed',
+  'model/failed': 'a thread or worker of a model has ended',
   'name/duplicate': 'one name was declared twice',
   'name/invalid': 'a name is empty or not a string',
   'operand/invalid': 'something that is no tensor was given to an op',

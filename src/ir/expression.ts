@@ -1,7 +1,7 @@
 import type { Affine } from './affine.ts'
 import { roundTo } from './builder.ts'
 import type { Node } from './graph.ts'
-import type { Arith, ScalarOp } from './scalar.ts'
+import type { Arith, Routine, ScalarOp } from './scalar.ts'
 import type { DType } from './types.ts'
 
 /**
@@ -20,6 +20,8 @@ export type Expr =
   | { readonly kind: 'random'; readonly dtype: 'u32'; readonly index: Affine; readonly args: readonly [Expr, Expr, Expr] }
   /** What the kernel's core (a reduction or contraction) has just made at this point. */
   | { readonly kind: 'core'; readonly dtype: DType; readonly args: readonly [] }
+  /** args 1, or where args 0 holds the routine's value of args 2. */
+  | { readonly kind: 'rarely'; readonly dtype: 'f32'; readonly routine: Routine; readonly args: readonly [Expr, Expr, Expr] }
   | { readonly kind: 'scalar'; readonly op: ScalarOp | 'cast' | 'bitcast'; readonly dtype: DType; readonly args: readonly Expr[] }
 
 const BOOLEAN = new Set<ScalarOp>(['eq', 'ne', 'lt', 'le', 'gt', 'ge'])
@@ -78,10 +80,16 @@ export class Expressions {
     return this.#intern(`${op} ${dtype} ${this.#args(args)}`, { kind: 'scalar', op, dtype, args })
   }
 
+  rarely(condition: Expr, usual: Expr, x: Expr, routine: Routine): Expr {
+    const args = [condition, usual, x] as const
+    return this.#intern(`rarely ${routine.name} ${this.#args(args)}`, { kind: 'rarely', dtype: 'f32', routine, args })
+  }
+
   /** The arithmetic that op formulas are written against, building expressions. */
   readonly arith: Arith<Expr> = new Proxy({} as Arith<Expr>, {
     get: (_, op: string) => {
       if (op === 'lit') return (value: number, dtype: DType) => this.lit(value, dtype)
+      if (op === 'rarely') return this.rarely.bind(this)
       if (op === 'dtype') return (x: Expr) => x.dtype
       if (op === 'cast' || op === 'bitcast') return (x: Expr, to: DType) => (x.dtype === to ? x : this.scalar(op, to, [x]))
       return (...args: Expr[]) => this.scalar(op as ScalarOp, resultOf(op as ScalarOp, args), args)

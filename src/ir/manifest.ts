@@ -17,6 +17,8 @@ export interface Manifest {
   readonly target: 'wasm' | 'js'
   /** Seed of the first values when `load` is given none. */
   readonly seed: number
+  /** Most threads that may run it; not there if it was not compiled for threads. */
+  readonly threads?: number
   readonly memory: {
     /** All bytes of the memory: states, constants, arena, scratch. */
     readonly bytes: number
@@ -49,4 +51,6 @@ export interface Manifest {
 export interface Code {
   readonly memory: ArrayBuffer
   readonly entries: readonly (() => void)[]
+  /** Throws if it can be run no more. */
+  readonly check?: () => void
 }

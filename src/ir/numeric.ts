@@ -1,6 +1,6 @@
 import { isHalf, roundHalf } from './half.ts'
 import type { Arith } from './scalar.ts'
-import { erf } from './special.ts'
+import { erf, gelu, normalCdf, normalPdf } from './special.ts'
 import { isFloat, type DType } from './types.ts'
 
 /** A number that knows its element type; bool is 0 or 1. */
@@ -50,6 +50,7 @@ export function numeric(precision: Precision): Arith<Num> {
   const unary = (f: (v: number) => number) => (x: Num): Num => make(f(x.value), x.dtype)
   const binary = (f: (a: number, b: number) => number) => (x: Num, y: Num): Num => make(f(x.value, y.value), x.dtype)
   const compare = (f: (a: number, b: number) => boolean) => (x: Num, y: Num): Num => ({ value: f(x.value, y.value) ? 1 : 0, dtype: 'bool' })
+  const special = (f: <V>(k: Arith<V>, x: V) => V) => (x: Num): Num => make(f(doubles, { value: x.value, dtype: 'f64' }).value, x.dtype)
   // Integers divide by truncation, and by zero to 0.
   const dividing = (float: (a: number, b: number) => number, int: (a: number, b: number) => number) =>
     (x: Num, y: Num): Num =>
@@ -73,7 +74,10 @@ export function numeric(precision: Precision): Arith<Num> {
     cos: unary(Math.cos),
     tanh: unary(Math.tanh),
     sigmoid: unary((v) => 1 / (1 + Math.exp(-v))),
-    erf: (x) => make(erf(doubles, { value: x.value, dtype: 'f64' }).value, x.dtype),
+    erf: special(erf),
+    normalPdf: special(normalPdf),
+    normalCdf: special(normalCdf),
+    gelu: special(gelu),
     add: binary((a, b) => a + b),
     sub: binary((a, b) => a - b),
     mul: (x, y) => make(isFloat(x.dtype) ? x.value * y.value : Math.imul(x.value, y.value), x.dtype),
@@ -96,6 +100,7 @@ export function numeric(precision: Precision): Arith<Num> {
     shl: binary((a, b) => a << b),
     shr: (x, y) => make(x.dtype === 'u32' ? x.value >>> y.value : x.value >> y.value, x.dtype),
     select: (c, x, y) => (c.value ? x : y),
+    rarely: (c, usual, x, routine) => (c.value ? routine.formula(k, x) : usual),
     cast: (x, to) => ({ value: convert(x.value, x.dtype, to, round), dtype: to }),
     bitcast: (x, to) => {
       WRITE[x.dtype](x.value)

@@ -40,6 +40,44 @@ export interface Kernel {
   readonly stores: readonly Binding[]
   /** A kernel that is a loop: its core is a region, its stores are results of that. */
   readonly loop?: LoopPlan
+  /** A kernel that is several, run together row by row: it has no core of its own. */
+  readonly rows?: RowsPlan
+}
+
+/** One of the loops that a row kernel runs its parts in: `steps` times, each over `points` neighbours of an axis. */
+export interface RowAxis {
+  readonly steps: number
+  readonly points: number
+}
+
+/** A kernel without buffers: what it loads and stores is in those of the row kernel, or local to the row. */
+export interface RowPart {
+  readonly core: Node | null
+  readonly loads: readonly Node[]
+  readonly stores: readonly Node[]
+  /** For each row axis the axis of the part's stores that it cuts into steps. */
+  readonly axes: readonly number[]
+}
+
+/** A value that one row makes and nobody reads after it: only what the row holds of it is ever in memory. */
+export interface RowLocal {
+  readonly node: Node
+  /** Bytes from the start of the scratch; a multiple of 16. */
+  readonly offset: number
+  /** For each row axis the axis of the node that it cuts into steps. */
+  readonly axes: readonly number[]
+}
+
+/**
+ * For each step of the row axes, outermost first, every part in order over that step's points. A part reads what another one
+ * has made in the same step only; rows may run in any order.
+ */
+export interface RowsPlan {
+  readonly axes: readonly RowAxis[]
+  readonly parts: readonly RowPart[]
+  readonly locals: readonly RowLocal[]
+  /** The buffer of all locals; null if there is none. */
+  readonly scratch: number | null
 }
 
 /**

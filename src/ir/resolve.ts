@@ -1,4 +1,4 @@
-import { axis, compose, constant, linearise, throughReshape, type AffineMap } from './affine.ts'
+import { axis, compose, constant, identity, linearise, throughReshape, type AffineMap } from './affine.ts'
 import type { Expr, Expressions } from './expression.ts'
 import type { Node } from './graph.ts'
 import { opNamed } from './ops/index.ts'
@@ -19,10 +19,40 @@ export interface Frame {
 /** Thrown by {@link resolve}: `node` cannot be computed in place and must be in a buffer first. */
 export class MustStore extends Error {
   readonly node: Node
-  constructor(node: Node) {
+  /** It could be computed over points that count its axes, too, one by one. */
+  readonly split: Shape | null
+  constructor(node: Node, split: Shape | null = null) {
     super(`node %${node.id} (${node.op}) must be stored`)
     this.node = node
+    this.split = split
   }
+}
+
+/**
+ * Resolves a map that makes values of this shape: over its axes, or over finer ones with the same elements in the same order
+ * where a reshape below joins axes that something else tells apart (windows that touch). `attempt` gets the extents and the coordinates of
+ * `shape` over them, and throws MustStore for what cannot be computed.
+ */
+export function overPoints<T>(shape: Shape, attempt: (extents: Shape, at: AffineMap) => T): T {
+  let extents = shape
+  for (;;) {
+    try {
+      return attempt(extents, throughReshape(identity(extents.length), extents, shape, extents)!)
+    } catch (e) {
+      const finer = e instanceof MustStore && e.split ? refinement(extents, e.split) : null
+      if (!finer || finer.length <= extents.length) throw e
+      extents = finer
+    }
+  }
+}
+
+/** The coarsest shape of which both are joined axes; null if there is none. */
+function refinement(a: Shape, b: Shape): Shape | null {
+  const ends = (s: Shape): number[] => s.map((_, i) => sizeOf(s.slice(i)))
+  if (sizeOf(a) !== sizeOf(b) || sizeOf(a) === 0) return null
+  const all = [...new Set([...ends(a), ...ends(b), 1])].sort((x, y) => y - x)
+  const extents = all.slice(0, -1).map((n, i) => n / all[i + 1])
+  return extents.every(Number.isInteger) ? extents : null
 }
 
 /**
@@ -65,7 +95,7 @@ function resolveOnce(frame: Frame, node: Node, at: AffineMap, visit: (n: Node, c
       if (inner) return visit(from, inner)
       const base = throughReshapes(from)
       if (base !== frame.core && frame.stored(base)) return x.load(base, linearise(at, rowMajor(node.shape), rank))
-      throw new MustStore(base)
+      throw new MustStore(base, from.shape)
     }
     case 'gather': {
       const [table, index] = node.operands

@@ -26,6 +26,10 @@ export interface Arith<V> {
   tanh(x: V): V
   sigmoid(x: V): V
   erf(x: V): V
+  /** The standard normal density, its distribution Φ, and x·Φ(x). */
+  normalPdf(x: V): V
+  normalCdf(x: V): V
+  gelu(x: V): V
   add(x: V, y: V): V
   sub(x: V, y: V): V
   mul(x: V, y: V): V
@@ -49,11 +53,22 @@ export interface Arith<V> {
   shr(x: V, y: V): V
   /** `c` is bool; both arms are evaluated. */
   select(c: V, x: V, y: V): V
+  /**
+   * `usual`, and where the bool `c` holds the routine's value of `x`: computed only then, by a function of its own that lanes call
+   * if one of them needs it.
+   */
+  rarely(c: V, usual: V, x: V, routine: Routine): V
   /** Float to int truncates and saturates, NaN to 0; anything to bool is `x != 0`. */
   cast(x: V, to: DType): V
   /** Same bytes, other dtype of the same width (f32, i32, u32). Of a NaN, bits of any NaN: a formula must not let them show. */
   bitcast(x: V, to: DType): V
 }
 
-/** Names of the scalar operations that take only values; `lit`, `dtype`, `cast` and `bitcast` carry more. */
-export type ScalarOp = Exclude<keyof Arith<unknown>, 'lit' | 'dtype' | 'cast' | 'bitcast'>
+/** A formula from f32 to f32 that a target writes once, as a function of this name: a unique identifier. */
+export interface Routine {
+  readonly name: string
+  readonly formula: <V>(k: Arith<V>, x: V) => V
+}
+
+/** Names of the scalar operations that take only values; `lit`, `rarely`, `dtype`, `cast` and `bitcast` carry more. */
+export type ScalarOp = Exclude<keyof Arith<unknown>, 'lit' | 'dtype' | 'cast' | 'bitcast' | 'rarely'>

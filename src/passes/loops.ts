@@ -8,6 +8,7 @@ import { bytesOf } from '../ir/types.ts'
 import type { Slot } from './fuse/group.ts'
 import type { FusedGraph, FusedKernel, FuseOptions } from './fuse/index.ts'
 import { isLoop } from './fuse/kinds.ts'
+import type { RowLimits } from './rows/choice.ts'
 import { roundUp } from './schedule/liveness.ts'
 
 /** The plan of one step of a loop, and the bytes that its carries take in front of its arena. */
@@ -16,12 +17,17 @@ export interface Body {
   readonly layout: Layout
 }
 
+/** How a body is planned. */
+interface BodyOptions extends FuseOptions {
+  readonly rows?: RowLimits | false
+}
+
 /** Plans one function. */
-type PlanGraph = (graph: Graph, layout: Layout, options: FuseOptions) => Plan
+type PlanGraph = (graph: Graph, layout: Layout, options: BodyOptions) => Plan
 
 /** Plans the body of every loop, and gives the loops room for it. */
 export function withLoops(
-  fused: FusedGraph, layout: Layout, options: FuseOptions, planGraph: PlanGraph,
+  fused: FusedGraph, layout: Layout, options: BodyOptions, planGraph: PlanGraph,
 ): { fused: FusedGraph; bodies: Map<FusedKernel, Body> } {
   const bodies = new Map<FusedKernel, Body>()
   if (!fused.kernels.some((k) => k.core && isLoop(k.core))) return { fused, bodies }
@@ -41,7 +47,7 @@ export function withLoops(
 }
 
 /** One step as a function of its own: carries are its states, what every step reads whole lies outside. */
-function planBody(core: Node, layout: Layout, options: FuseOptions, planGraph: PlanGraph): Body {
+function planBody(core: Node, layout: Layout, options: BodyOptions, planGraph: PlanGraph): Body {
   const spec = scanSpec(core.attrs)
   const [region] = core.regions
   const b = new Builder()

@@ -227,6 +227,7 @@ export function boot(
     if (!Number.isSafeInteger(seed) || seed < 0) {
       throw fail('option/invalid', `seed ${String(seed)} is not a non-negative integer`, 'reset(0)')
     }
+    code.check?.()
     new Uint8Array(memory, 0, manifest.memory.stateBytes).fill(0)
     new Uint32Array(memory, manifest.keyOffset, 2).set([seed >>> 0, Math.floor(seed / 2 ** 32)])
     entries[0]()

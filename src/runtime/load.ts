@@ -9,13 +9,17 @@ const HOST: Readonly<Record<string, (x: number, y: number) => number>> = {
 /** The JavaScript text of each host function, for modules that stand alone. */
 export const hostText = (name: string): string => (Object.hasOwn(Math, name) ? `Math.${name}` : String(HOST[name]))
 
+/** Host functions by name. */
+export const hostOf = (names: readonly string[]): Record<string, (x: number, y: number) => number> =>
+  Object.fromEntries(names.map((n) => [n, HOST[n]]))
+
 /** Instantiates emitted WebAssembly; entries are its exports f0, f1, ... */
 export async function instantiate(
   wasm: Uint8Array<ArrayBuffer>,
   imports: readonly string[],
   relaxed = false,
 ): Promise<{ memory: ArrayBuffer; entries: (() => void)[] }> {
-  const { instance } = await WebAssembly.instantiate(relaxed ? relax(wasm) : wasm, { m: Object.fromEntries(imports.map((n) => [n, HOST[n]])) })
+  const { instance } = await WebAssembly.instantiate(relaxed ? relax(wasm) : wasm, { m: hostOf(imports) })
   const entries: (() => void)[] = []
   for (let i = 0; `f${i}` in instance.exports; i++) entries.push(instance.exports[`f${i}`] as () => void)
   return { memory: (instance.exports.memory as WebAssembly.Memory).buffer, entries }

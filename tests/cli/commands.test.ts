@@ -85,7 +85,7 @@ describe('build', () => {
     const { loss } = model.train({ x, y })
     console.log(loss, model.predict({ x: x.subarray(5) .subarray(0, 5) }).p.length, model.predict({ x }).p.length)`
 
-  it.each(['', '--wasm url', '--target js', '--target wasm --name other'])('writes a module that trains: %s', (flags) => {
+  it.each(['', '--wasm url', '--target js', '--target wasm --name other', '--threads 2'])('writes a module that trains: %s', (flags) => {
     const out = `out${flags.replace(/\W+/g, '-')}`
     const { code, out: told } = at.run(`build model.js -o ${out} --json ${flags}`)
     expect(code).toBe(0)

@@ -1,6 +1,7 @@
 import { evaluate, type Affine } from '../../src/ir/affine.ts'
 import type { Expr } from '../../src/ir/expression.ts'
 import { halfBits, isHalf } from '../../src/ir/half.ts'
+import { numeric } from '../../src/ir/numeric.ts'
 import type { Node } from '../../src/ir/graph.ts'
 import { DTYPES, type DType, type Shape, type TypedArray } from '../../src/ir/types.ts'
 import type { LoweredKernel, LoweredLoop, LoweredProgram, Move, Nest } from '../../src/codegen/nest.ts'
@@ -24,8 +25,8 @@ export function interpret(program: LoweredProgram, memory: ArrayBuffer, only?: n
 }
 
 function runKernel(kernel: LoweredKernel, viewOf: ViewOf): void {
-  if (kernel.loop) runLoop(kernel.loop, viewOf)
-  else for (const n of kernel.nests) runNest(kernel, n, viewOf)
+  if (kernel.loop) return runLoop(kernel.loop, viewOf)
+  for (const row of points(kernel.rows ?? [])) for (const n of kernel.nests) runNest(kernel, n, viewOf, row)
 }
 
 function runLoop({ length, reverse, before, enter, body, leave, after }: LoweredLoop, viewOf: ViewOf): void {
@@ -52,7 +53,8 @@ function* points(extents: Shape, at: number[] = []): Generator<number[]> {
   else for (let i = 0; i < extents[at.length]; i++) yield* points(extents, [...at, i])
 }
 
-function runNest(kernel: LoweredKernel, nest: Nest, viewOf: ViewOf): void {
+/** `row`: where its first axes stand. */
+function runNest(kernel: LoweredKernel, nest: Nest, viewOf: ViewOf, row: readonly number[]): void {
   const read = (address: number, dtype: DType, index: number): number => {
     const view = viewOf(dtype)
     const at = address / DTYPES[dtype].bytes + index
@@ -73,7 +75,7 @@ function runNest(kernel: LoweredKernel, nest: Nest, viewOf: ViewOf): void {
       view[i] = s.accumulate ? arithmetic('add', s.dtype, [view[i], v]) : v
     }
   }
-  for (const outer of points(nest.free)) {
+  for (const outer of points(nest.free, [...row])) {
     if (nest.combine === null) store(outer, NaN)
     else if (nest.running) {
       let sum = 0
@@ -123,6 +125,8 @@ function fold(nest: Nest, terms: readonly { inner: readonly number[]; v: number 
   }
 }
 
+const DECLARED = numeric('declared')
+
 type Read = (node: Node, index: number) => number
 
 function evaluateExpr(root: Expr, point: readonly number[], core: number, read: Read): number {
@@ -148,6 +152,8 @@ function evaluateExpr(root: Expr, point: readonly number[], core: number, read: 
         const i = at(e.index, point)
         return philoxBlock(i >>> 2, visit(e.args[0]), visit(e.args[1]), visit(e.args[2]))[i & 3]
       }
+      case 'rarely':
+        return visit(e.args[0]) ? e.routine.formula(DECLARED, { value: visit(e.args[2]), dtype: 'f32' }).value : visit(e.args[1])
       case 'scalar': {
         const args = e.args.map(visit)
         if (e.op === 'cast') return castTo(args[0], e.args[0].dtype, e.dtype)

@@ -53,14 +53,14 @@ describe('the text', () => {
         //   reads %0 input f32[4, 8] "x" at byte 0
         //   reads %1 input f32[8, 6] "w" at byte 128
         //   reads %2 input f32[6] "b" at byte 320
-        function k0_test() {
+        function k0_test_tile0() {
           let sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0
           let sum_4 = 0, sum_5 = 0, sum_6 = 0, sum_7 = 0
           let sum_8 = 0, sum_9 = 0, sum_10 = 0, sum_11 = 0
           let sum_12 = 0, sum_13 = 0, sum_14 = 0, sum_15 = 0
           for (let r0 = 0; r0 < 8; r0++) {
             const x_0 = f32[r0]
-            const p_0 = r0 * 6
+            const p_0 = r0 * 6 | 0
             const x_1 = f32[p_0 + 32]
             sum_0 = fround(sum_0 + fround(x_0 * x_1))
             const x_2 = f32[p_0 + 33]
@@ -101,33 +101,39 @@ describe('the text', () => {
           f32[107] = sum_13 + f32[81]
           f32[108] = sum_14 + f32[82]
           f32[109] = sum_15 + f32[83]
-          let sum_16 = 0, sum_17 = 0, sum_18 = 0, sum_19 = 0
-          let sum_20 = 0, sum_21 = 0, sum_22 = 0, sum_23 = 0
+        }
+        function k0_test_tile1() {
+          let sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0
+          let sum_4 = 0, sum_5 = 0, sum_6 = 0, sum_7 = 0
           for (let r0 = 0; r0 < 8; r0++) {
-            const x_8 = f32[r0]
-            const p_1 = r0 * 6
-            const x_9 = f32[p_1 + 36]
-            sum_16 = fround(sum_16 + fround(x_8 * x_9))
-            const x_10 = f32[p_1 + 37]
-            sum_17 = fround(sum_17 + fround(x_8 * x_10))
-            const x_11 = f32[r0 + 8]
-            sum_18 = fround(sum_18 + fround(x_11 * x_9))
-            sum_19 = fround(sum_19 + fround(x_11 * x_10))
-            const x_12 = f32[r0 + 16]
-            sum_20 = fround(sum_20 + fround(x_12 * x_9))
-            sum_21 = fround(sum_21 + fround(x_12 * x_10))
-            const x_13 = f32[r0 + 24]
-            sum_22 = fround(sum_22 + fround(x_13 * x_9))
-            sum_23 = fround(sum_23 + fround(x_13 * x_10))
+            const x_0 = f32[r0]
+            const p_0 = r0 * 6 | 0
+            const x_1 = f32[p_0 + 36]
+            sum_0 = fround(sum_0 + fround(x_0 * x_1))
+            const x_2 = f32[p_0 + 37]
+            sum_1 = fround(sum_1 + fround(x_0 * x_2))
+            const x_3 = f32[r0 + 8]
+            sum_2 = fround(sum_2 + fround(x_3 * x_1))
+            sum_3 = fround(sum_3 + fround(x_3 * x_2))
+            const x_4 = f32[r0 + 16]
+            sum_4 = fround(sum_4 + fround(x_4 * x_1))
+            sum_5 = fround(sum_5 + fround(x_4 * x_2))
+            const x_5 = f32[r0 + 24]
+            sum_6 = fround(sum_6 + fround(x_5 * x_1))
+            sum_7 = fround(sum_7 + fround(x_5 * x_2))
           }
-          f32[92] = sum_16 + f32[84]
-          f32[93] = sum_17 + f32[85]
-          f32[98] = sum_18 + f32[84]
-          f32[99] = sum_19 + f32[85]
-          f32[104] = sum_20 + f32[84]
-          f32[105] = sum_21 + f32[85]
-          f32[110] = sum_22 + f32[84]
-          f32[111] = sum_23 + f32[85]
+          f32[92] = sum_0 + f32[84]
+          f32[93] = sum_1 + f32[85]
+          f32[98] = sum_2 + f32[84]
+          f32[99] = sum_3 + f32[85]
+          f32[104] = sum_4 + f32[84]
+          f32[105] = sum_5 + f32[85]
+          f32[110] = sum_6 + f32[84]
+          f32[111] = sum_7 + f32[85]
+        }
+        function k0_test() {
+          k0_test_tile0()
+          k0_test_tile1()
         }
 
         return [

@@ -293,8 +293,8 @@ describe('contractions', () => {
     const product = k.mul(d.load(a, [1, 0, 10]), d.load(b, [0, 1, 9]))
     const text = expectSame(d, d.program(foldNest('sum', [10, 9], [6], product, ...stores)), SEEDS, 0)
     // Only whole numbers are passed: a fraction as an argument would be allocated.
-    expect(text).toContain('function k0_test_end0(i0, i1)')
-    expect(text).toContain('const core = held[0]')
+    expect(text).toContain('function k0_test_end0(i0, i1, at)')
+    expect(text).toContain('const core = held[at]')
     expect(text.match(/Math\.sqrt/g)).toHaveLength(1)
   })
   test('of one row with a bias that only the columns move', () => {

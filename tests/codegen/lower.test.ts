@@ -34,6 +34,16 @@ describe('maps', () => {
         @192[i0] = add(mul(@0[i0], @96[i0]), @0[i0])"
     `)
   })
+  test('what is spread over windows that touch, below a reshape that joins them: a loop over their elements', () => {
+    const l = new Lab()
+    const [x, m] = [l.input('x', 6, 4), l.input('m', 3, 1, 2, 1)]
+    const spread = l.make('mul', [l.make('reshape', [x], { shape: [3, 2, 2, 2] }), l.make('broadcast', [m], { shape: [3, 2, 2, 2] })])
+    const y = l.make('add', [l.make('reshape', [spread], { shape: [6, 4] }), x])
+    expect(show(null, [x, m], [y])).toMatchInlineSnapshot(`
+      "for i0 < 3, i1 < 2, i2 < 2, i3 < 2
+        @128[8 i0 + 4 i1 + 2 i2 + i3] = add(mul(@0[8 i0 + 4 i1 + 2 i2 + i3], @96[2 i0 + i2]), @0[8 i0 + 4 i1 + 2 i2 + i3])"
+    `)
+  })
   test('a broadcast bias keeps two axes; extents of 1 go', () => {
     const l = new Lab()
     const [x, b] = [l.input('x', 2, 1, 3, 4), l.input('b', 1, 1, 1, 4)]
@@ -265,16 +275,22 @@ describe('places and scatters', () => {
         @0[3 i0 + clamp(@64[i1], 3) * 1] += @80[4 i0 + i1]"
     `)
   })
-  test('overlapAdd clears, then adds where windows overlap', () => {
+  test('overlapAdd clears, then adds where windows overlap: positions innermost, in an order that is theirs', () => {
     const l = new Lab()
     const w = l.input('w', 2, 7, 3)
     const o = l.make('overlapAdd', [w], { shape: [2, 9], axes: [1], size: [3], stride: [1], dilation: [1] })
     expect(show(o, [w], [o])).toMatchInlineSnapshot(`
       "for i0 < 18
         @176[i0] = 0
-      for i0 < 2, i1 < 7, i2 < 3
-        @176[9 i0 + i1 + i2] += @0[21 i0 + 3 i1 + i2]"
+      for i0 < 2, i1 < 3, i2 < 7
+        @176[9 i0 + -1 i1 + i2 + 2] += @0[21 i0 + -1 i1 + 3 i2 + 2]"
     `)
+  })
+  test('channels that lie innermost stay there', () => {
+    const l = new Lab()
+    const w = l.input('w', 2, 3, 5, 2)
+    const o = l.make('overlapAdd', [w], { shape: [2, 7, 5], axes: [1], size: [2], stride: [2], dilation: [2] })
+    expect(show(o, [w], [o])).toContain('for i0 < 2, i1 < 2, i2 < 3, i3 < 5')
   })
 })
 

@@ -72,6 +72,8 @@ function showNest(n: Nest, kernel: LoweredKernel): string {
         return `${e.dtype}(${form(e.index, names)})`
       case 'random':
         return `random(${[...e.args.map(expr), form(e.index, names)].join(', ')})`
+      case 'rarely':
+        return `rarely(${e.args.map(expr).join(', ')}, ${e.routine.name})`
       case 'scalar':
         return `${e.op}${e.op === 'cast' || e.op === 'bitcast' ? ` ${e.dtype}` : ''}(${e.args.map(expr).join(', ')})`
     }

@@ -1,29 +1,18 @@
 // Measures the f32 formulas of src/codegen/approximate.ts against f64. They are traced once into a tape of basic
 // operations, which then runs over blocks of arguments. `sweep(op, 1)` visits every float there is (some minutes).
 import { expand } from '../../src/codegen/approximate.ts'
-import type { Arith, ScalarOp } from '../../src/ir/scalar.ts'
+import { numeric } from '../../src/ir/numeric.ts'
+import type { Arith, Routine, ScalarOp } from '../../src/ir/scalar.ts'
 import type { DType } from '../../src/ir/types.ts'
+import { EXACT as REFERENCES, ulpError } from '../../tools/ulp-reference.ts'
 
-export type UnaryFormula = 'exp' | 'expm1' | 'log' | 'log1p' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'erf'
+export { ulpError }
+
+export type UnaryFormula = 'exp' | 'expm1' | 'log' | 'log1p' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'erf' | 'normalPdf' | 'normalCdf' | 'gelu'
 export type BinaryFormula = 'pow' | 'atan2'
 
-/** erf by Kummer's series 2/√π·e^(−x²)·Σ x(2x²)ⁿ/(2n+1)!!, whose terms all have one sign: good to some ulps of f64. */
-function erf(x: number): number {
-  if (Number.isNaN(x)) return NaN
-  if (Math.abs(x) > 6) return Math.sign(x)
-  let term = x
-  let sum = x
-  for (let n = 1; Math.abs(term) > Math.abs(sum) * 1e-18; n++) sum += term *= (2 * x * x) / (2 * n + 1)
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
-}
-
-const sigmoid = (x: number): number => (x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x)))
-
 /** The exact results, to f64. */
-export const EXACT: { readonly [op in UnaryFormula | BinaryFormula]: (x: number, y: number) => number } = {
-  exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sin: Math.sin, cos: Math.cos, tanh: Math.tanh,
-  sigmoid, erf, pow: Math.pow, atan2: Math.atan2,
-}
+export const EXACT = REFERENCES as { readonly [op in UnaryFormula | BinaryFormula]: (x: number, y: number) => number }
 
 const floats = new Float32Array(1)
 const bits = new Uint32Array(floats.buffer)
@@ -44,27 +33,6 @@ export function positionOf(x: number): number {
 export function floatAt(position: number): number {
   const p = Math.max(-0x7f800000, Math.min(0x7f800000, position))
   return p < 0 ? -floatOf(-p) : floatOf(p)
-}
-
-/**
- * Distance of an f32 from the exact result, in units in the last place of that result (2⁻¹⁴⁹ among subnormals). Where the
- * exact result is NaN, a zero, or rounds to infinity, only that result will do: anything else, and a wrong sign, is ∞.
- */
-export function ulpError(result: number, exact: number): number {
-  const nearest = Math.fround(exact)
-  if (Number.isNaN(exact) || exact === 0 || !Number.isFinite(exact)) return Object.is(result, exact) ? 0 : Infinity
-  if (Object.is(result, nearest) && !Number.isFinite(nearest)) return 0
-  if (Number.isNaN(result) || (Object.is(result, -0) || result < 0) !== exact < 0) return Infinity
-  const exponent = Math.max(-126, Math.min(127, exponentOf(Math.abs(exact))))
-  const size = Number.isFinite(result) ? Math.abs(result) : 2 ** 128
-  return Math.abs(size - Math.abs(exact)) / 2 ** (exponent - 23)
-}
-
-const doubles = new Float64Array(1)
-const words = new Uint32Array(doubles.buffer)
-function exponentOf(x: number): number {
-  doubles[0] = x
-  return ((words[1] >>> 20) & 0x7ff) - 1023
 }
 
 // --- The tape --------------------------------------------------------------------------------------------------------
@@ -144,7 +112,11 @@ function tracer(): Arith<Slot> {
     if (x.dtype !== 'i32' || dtype !== 'f32') throw new Error(`not a basic operation: cast of ${x.dtype} to ${dtype}`)
     return make('cast', { dtype, literal: null, args: [x], alias: false, run: (to, [from], n) => to.set(from.subarray(0, n)) })
   }
-  return new Proxy({ lit, bitcast, cast, dtype: (x: Slot) => x.dtype } as Arith<Slot>, {
+  const rarely = (c: Slot, usual: Slot, x: Slot, routine: Routine): Slot => {
+    const rare = (value: number): number => routine.formula(numeric('declared'), { value, dtype: 'f32' }).value
+    return make(`rarely ${routine.name}`, { dtype: 'f32', literal: null, args: [c, usual, x], alias: false, run: each((holds, y, z) => (holds ? rare(z) : y)) })
+  }
+  return new Proxy({ lit, bitcast, cast, rarely, dtype: (x: Slot) => x.dtype } as Arith<Slot>, {
     get: (own, op: string) => (op in own ? own[op as keyof Arith<Slot>] : (...args: Slot[]) => apply(op, args)),
   })
 }

@@ -3,6 +3,7 @@ import { evaluate, type Affine } from '../../src/ir/affine.ts'
 import { Expressions, type Expr } from '../../src/ir/expression.ts'
 import type { Node } from '../../src/ir/graph.ts'
 import { halfBits, isHalf } from '../../src/ir/half.ts'
+import { numeric } from '../../src/ir/numeric.ts'
 import type { Combine } from '../../src/ir/op.ts'
 import { DTYPES, type DType, type Shape } from '../../src/ir/types.ts'
 import type { LoweredKernel, LoweredProgram, Nest, Store } from '../../src/codegen/nest.ts'
@@ -163,6 +164,8 @@ function valueOf(e: Expr, k: LoweredKernel, view: DataView, at: readonly number[
       const shift = e.kind === 'gather' ? clamp(args[0], e.limit) * e.stride : 0
       return read(view, e.dtype, k.address(e.node) + (evaluate(e.index, at) + shift) * DTYPES[e.dtype].bytes)
     }
+    case 'rarely':
+      return args[0] ? e.routine.formula(numeric('declared'), { value: args[2], dtype: 'f32' }).value : args[1]
     case 'scalar': {
       const from = e.args[e.op === 'select' ? 1 : 0].dtype
       if (e.op === 'cast') return cast(args[0], from, e.dtype)
@@ -226,8 +229,9 @@ function storeAll(n: Nest, k: LoweredKernel, view: DataView, at: readonly number
   })
 }
 
-function runNest(n: Nest, k: LoweredKernel, view: DataView): void {
-  for (const p of points(n.free)) {
+/** `row`: where its first axes stand. */
+function runNest(n: Nest, k: LoweredKernel, view: DataView, row: readonly number[]): void {
+  for (const p of points(n.free).filter((at) => row.every((x, i) => at[i] === x))) {
     if (!n.value) {
       storeAll(n, k, view, p, 0)
       continue
@@ -252,7 +256,7 @@ export function interpret(program: LoweredProgram, memory: ArrayBuffer): void {
 }
 
 function runKernel(k: LoweredKernel, view: DataView): void {
-  for (const n of k.nests) runNest(n, k, view)
+  for (const row of points(k.rows ?? [])) for (const n of k.nests) runNest(n, k, view, row)
   if (!k.loop) return
   const { length, reverse, before, enter, body, leave, after } = k.loop
   const bytes = new Uint8Array(view.buffer)

@@ -10,10 +10,11 @@ export const FORMS = {
   url: { target: 'wasm', wasm: 'url' },
   module: { target: 'wasm', wasm: 'module' },
   js: { target: 'js' },
+  threads: { target: 'threads', wasm: 'inline' },
 }
 
 /** Many kinds of kernel in little code: convolution, pooling, normalisation, exp and erf, a random mask, Adam with a schedule. */
-function programFor(target) {
+function programFor(target, threads) {
   const net = nn.sequential(
     nn.unflatten(1, [1, 12, 12]),
     nn.conv2d(1, 8, 3, { padding: 1 }),
@@ -30,12 +31,12 @@ function programFor(target) {
     'loss',
     optim.adam({ lr: optim.schedules.cosine({ initial: 1e-2, steps: 10 }) }),
   )
-  return compile({ train }, { target, name: 'net', seed: 7 })
+  return compile({ train }, { target, threads, name: 'net', seed: 7 })
 }
 
 /** Writes `folder`/FORM/net.js, with what lies beside it, for every form, and training.mjs beside each. */
 export async function writeForms(folder) {
-  const programs = { wasm: programFor('wasm'), js: programFor('js') }
+  const programs = { wasm: programFor('wasm'), js: programFor('js'), threads: programFor('wasm', 2) }
   for (const [form, { target, ...options }] of Object.entries(FORMS)) {
     await programs[target].write(join(folder, form), options)
     await cp(fileURLToPath(new URL('training.mjs', import.meta.url)), join(folder, form, 'training.mjs'))

@@ -4,15 +4,16 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { resultIn, run } from './child.mjs'
 
-const MAIN = `import * as net from './net.js'
-import { tenSteps } from './training.mjs'
-console.log(await tenSteps(net))
+const mainOf = (steps) => `import * as net from './net.js'
+import { ${steps} } from './training.mjs'
+console.log(await ${steps}(net))
 `
+const MAIN = mainOf('tenSteps')
 
 /** Text of a program that trains the module beside it and prints the result. */
-export const mainIn = async (folder, form) => {
+export const mainIn = async (folder, form, steps = 'tenSteps') => {
   const path = join(folder, form, 'main.mjs')
-  await writeFile(path, MAIN)
+  await writeFile(path, mainOf(steps))
   return path
 }
 
@@ -38,5 +39,7 @@ export const hosts = {
   'node without code from strings, inline': (folder) => node(folder, 'inline', ['--disallow-code-generation-from-strings']),
   'node without code from strings, js': (folder) => node(folder, 'js', ['--disallow-code-generation-from-strings']),
   'node worker thread, inline': (folder) => workerThread(folder, 'inline'),
+  'node, two threads': (folder) => node(folder, 'threads'),
+  'node, two threads of a worker': async (folder) => resultIn(await run(process.execPath, [await mainIn(folder, 'threads', 'tenStepsSpawned')])),
   'node worker thread, url': (folder) => workerThread(folder, 'url'),
 }

@@ -20,14 +20,14 @@ const policy = (wasm) =>
   `default-src 'none'; script-src 'self'${wasm ? " 'wasm-unsafe-eval'" : ''}; connect-src 'self'; worker-src 'self'`
 
 // The result is told only if the policy is really in force: code from a string must be refused.
-const SCRIPT = `import * as net from './net.js'
-import { tenSteps } from './training.mjs'
+const scriptOf = (steps) => `import * as net from './net.js'
+import { ${steps} } from './training.mjs'
 let result
 try {
   new Function('')
   result = 'code from a string was allowed'
 } catch {
-  try { result = await tenSteps(net) } catch (error) { result = String(error) }
+  try { result = await ${steps}(net) } catch (error) { result = String(error) }
 }
 await fetch('/result', { method: 'POST', body: result })
 `
@@ -35,7 +35,9 @@ const FILES = {
   '/page.html': '<!doctype html><title>gradc</title><script type="module" src="script.js"></script>',
   '/worker.html': '<!doctype html><title>gradc</title><script type="module" src="start.js"></script>',
   '/start.js': "new Worker('/script.js', { type: 'module' })",
-  '/script.js': SCRIPT,
+  '/script.js': scriptOf('tenSteps'),
+  '/spawning.html': '<!doctype html><title>gradc</title><script type="module" src="spawning.js"></script>',
+  '/spawning.js': scriptOf('tenStepsSpawned'),
 }
 
 async function visit(folder, form, page, { wasm }) {
@@ -53,7 +55,10 @@ async function visit(folder, form, page, { wasm }) {
     }
     const body = FILES[path] ?? (await readFile(join(folder, form, path)).catch(() => null))
     if (body === null) return response.writeHead(404).end()
-    response.writeHead(200, { 'content-type': TYPES[extname(path)], 'content-security-policy': policy(wasm) }).end(body)
+    // Pages share memory with their workers only where nothing of other origins is with them.
+    const isolated = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
+    const type = { 'content-type': TYPES[extname(path)], 'content-security-policy': policy(wasm) }
+    response.writeHead(200, form === 'threads' ? { ...type, ...isolated } : type).end(body)
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const profile = await mkdtemp(join(tmpdir(), 'gradc-chromium-'))
@@ -96,5 +101,7 @@ export const hosts = {
   'page under a policy, inline': (folder) => visit(folder, 'inline', 'page', { wasm: true }),
   'page under a policy, url': (folder) => visit(folder, 'url', 'page', { wasm: true }),
   'page under a policy without WebAssembly, js': (folder) => visit(folder, 'js', 'page', { wasm: false }),
+  'page under a policy, for threads, which it may not wait for': (folder) => visit(folder, 'threads', 'page', { wasm: true }),
+  'page under a policy, two threads of a worker': (folder) => visit(folder, 'threads', 'spawning', { wasm: true }),
   'worker of a page under a policy, url': (folder) => visit(folder, 'url', 'worker', { wasm: true }),
 }

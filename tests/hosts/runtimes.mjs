@@ -67,8 +67,10 @@ export const hosts = {
   'workerd, js': (folder) => workerd(folder, 'js'),
   'deno, inline': (folder) => deno(folder, 'inline'),
   'deno, url': (folder) => deno(folder, 'url'),
+  'deno, two threads': (folder) => deno(folder, 'threads'),
   'deno, js': (folder) => deno(folder, 'js'),
   'bun, inline': (folder) => bun(folder, 'inline'),
   'bun, url': (folder) => bun(folder, 'url'),
+  'bun, two threads': (folder) => bun(folder, 'threads'),
   'bun, js': (folder) => bun(folder, 'js'),
 }

@@ -6,7 +6,7 @@ import type { Node } from '../../src/ir/graph.ts'
 import * as g from '../../src/ir/lang/index.ts'
 import { numeric, type Num } from '../../src/ir/numeric.ts'
 import { philox, randomWord } from '../../src/ir/philox.ts'
-import { erf } from '../../src/ir/special.ts'
+import { erf, gelu, normalCdf, normalPdf } from '../../src/ir/special.ts'
 import { DTYPES, sizeOf, type DType, type TypedArray } from '../../src/ir/types.ts'
 
 /** The value of an expression over constants. */
@@ -132,4 +132,22 @@ it('erf agrees with values from tables to the last digits', () => {
     for (const s of [1, -1]) expect(Math.abs(erf(k, { value: s * x, dtype: 'f64' }).value / (s * want) - 1)).toBeLessThan(9e-16)
   }
   for (const [x, want] of [[0, 0], [-0, -0], [Infinity, 1], [-Infinity, -1], [NaN, NaN]]) expect(erf(k, { value: x, dtype: 'f64' }).value).toBe(want)
+})
+
+it('the normal distribution keeps its accuracy in the left tail', () => {
+  // mpmath: x, φ(x), Φ(x) and x·Φ(x), rounded to doubles
+  const table = [
+    [-37, 2.1200065515246056e-298, 5.725571222524577e-300, -2.1184613523340935e-298],
+    [-20, 5.520948362159764e-88, 2.7536241186062337e-89, -5.507248237212468e-88],
+    [-12.5, 4.695195357975146e-35, 3.732564298877713e-36, -4.665705373597142e-35],
+    [-5, 1.4867195147342977e-6, 2.866515718791939e-7, -1.4332578593959695e-6],
+    [-1.5, 0.12951759566589174, 0.06680720126885807, -0.1002108019032871],
+    [2, 0.05399096651318805, 0.9772498680518208, 1.9544997361036416], [9, 1.0279773571668915e-18, 1, 9],
+  ]
+  const k = numeric('f64')
+  for (const [x, ...wanted] of table) {
+    [normalPdf, normalCdf, gelu].forEach((f, i) => expect(Math.abs(f(k, { value: x, dtype: 'f64' }).value / wanted[i] - 1), `${x}, ${i}`).toBeLessThan(9e-16))
+  }
+  for (const [x, ...wanted] of [[Infinity, 0, 1, Infinity], [-Infinity, 0, 0, -0], [NaN, NaN, NaN, NaN], [1e300, 0, 1, 1e300], [-0, 1 / Math.sqrt(2 * Math.PI), 0.5, -0]])
+    expect([normalPdf, normalCdf, gelu].map((f) => f(k, { value: x, dtype: 'f64' }).value)).toEqual(wanted)
 })

@@ -206,6 +206,22 @@ describe('gumbelSoftmax', () => {
   })
 })
 
+// Values by mpmath. Forms with 1 + erf or 1 + tanh give zero here, or noise. What rounding does to the cubic of tanh grows with it.
+test.each<['none' | 'tanh', number, number[], number[], number[] | null]>([
+  ['none', 5e-7, [-10, -8, -5], [-7.619853024160526e-23, -4.976768459417427e-15, -1.4332578593959695e-6], [-7.618400096464814e-22, -3.979607261086796e-14, -7.146946001792295e-6]],
+  ['tanh', 5e-5, [-8, -6, -5], [-3.107782937501111e-21, -8.439646700762297e-11, -2.291796196629506e-7], null],
+])('gelu, approximate: %s, keeps its relative accuracy for negative x', async (approximate, within, at, values, slopes) => {
+  const f = fn({ x: f32(3) }, ({ x }) => {
+    const y = nn.gelu(x, { approximate })
+    return { y, slope: grad(sum(y), x) }
+  })
+  for (const target of ['js', 'wasm'] as const) {
+    const { y, slope } = (await compile({ f }, { target, name: 'gelu' }).load()).f({ x: Float32Array.from(at) })
+    values.forEach((v, i) => expect(Math.abs(y[i] / v - 1), `${target} at ${at[i]}`).toBeLessThan(within))
+    slopes?.forEach((v, i) => expect(Math.abs(slope[i] / v - 1), `${target}, slope at ${at[i]}`).toBeLessThan(within))
+  }
+})
+
 test('activations with options stand in a sequential', () => {
   const leaky = (x: Tensor): Tensor => nn.leakyRelu(x, { slope: 0.2 })
   const net = nn.sequential(nn.linear(3, 4), leaky, nn.linear(4, 4), nn.prelu(), nn.gelu, nn.glu)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Builder } from '../../src/ir/builder.ts'
 import type { Node } from '../../src/ir/graph.ts'
 import {
-  add, argmax, broadcastTo, cast, concat, cumsum, div, einsum, exp, expandDims, flip, gather, less, lessEqual, log, matmul, max,
+  add, argmax, broadcastTo, cast, concat, cumsum, div, einsum, equal, exp, expandDims, flip, gather, less, lessEqual, log, matmul, max,
   mul, pad, randomBits, reshape, scatterAdd, slice, sub, sum, tanh, transpose, where, window,
 } from '../../src/ir/lang/index.ts'
 import { fuse } from '../../src/passes/fuse/index.ts'
@@ -21,6 +21,20 @@ describe('what becomes one kernel', () => {
     const b = new Builder()
     const h = relu(add(matmul(input(b, 'x', [4, 3]), input(b, 'w', [3, 5])), input(b, 'b', [5])))
     expect(planned(graphOf(b, { h })).kernels).toEqual(['contract_add_le_select: x w b -> h f32[4, 5]'])
+  })
+
+  test('what is spread over windows that touch, through the reshape that joins them', () => {
+    const b = new Builder()
+    const [x, m, d] = [input(b, 'x', [4, 8]), input(b, 'm', [2, 1, 4, 1]), input(b, 'd', [2, 1, 4, 1])]
+    const hits = cast(equal(reshape(x, [2, 2, 4, 2]), m), 'f32')
+    const dx = where(lessEqual(x, 0), 0, reshape(mul(hits, d), [4, 8]))
+    expect(planned(graphOf(b, { dx })).kernels).toEqual(['eq_cast_le_mul_select: x m d -> dx f32[4, 8]'])
+  })
+
+  test('what is dear and spread over four points each is stored', () => {
+    const b = new Builder()
+    const [x, n, d] = [input(b, 'x', [5, 4]), input(b, 'n', [5, 1]), input(b, 'd', [5, 1])]
+    expect(planned(graphOf(b, { y: mul(x, div(exp(d), n)) })).kernels).toHaveLength(2)
   })
 
   test('a reduction with what is made of its result', () => {

@@ -1,7 +1,7 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { compile } from '../../api/compile.ts'
+import { compile, type CompileOptions } from '../../api/compile.ts'
 import type { Compiled } from '../../api/compiled.ts'
 import type { WasmForm } from '../../codegen/module.ts'
 import { Program } from '../../api/program.ts'
@@ -20,23 +20,26 @@ export const build: Command = {
   help: `  -o, --out DIR    where to; made if it is not there
   --name NAME      of the files; default: as compile(..., { name }) says
   --target T       wasm or js; default: as compile says
+  --threads N      most threads that may run it, 1 to 16; default: as compile says
   --wasm FORM      inline: inside NAME.js (default); url: NAME.wasm, fetched by address;
                    module: NAME.wasm, imported as a WebAssembly.Module (Cloudflare Workers)
   --json           paths and sizes as JSON`,
   options: {
     out: { type: 'string', short: 'o' }, name: { type: 'string' }, target: { type: 'string' }, wasm: { type: 'string' },
+    threads: { type: 'string' },
     json: { type: 'boolean' },
   },
   run: async (call) => {
     const { options, cwd, stdout, words: [path] } = call
-    const { out, name, target, wasm = 'inline' } = options
+    const { out, name, target, wasm = 'inline', threads: asked } = options
+    const threads = asked === undefined ? undefined : Number(asked)
     if (typeof out !== 'string' || !out) throw new Failure('build needs a folder to write to', `gradc build ${path} -o dist`)
     if (!FORMS.includes(wasm)) throw new Failure(`--wasm is ${JSON.stringify(wasm)}`, 'inline, url or module')
     if (target !== undefined && !TARGETS.includes(target)) {
       throw new Failure(`--target is ${JSON.stringify(target)}`, 'wasm or js')
     }
     const model = await openModel(call)
-    const program = target === undefined && name === undefined ? model : again(model.compiled, { target, name } as never)
+    const program = target === undefined && name === undefined && threads === undefined ? model : again(model.compiled, { target, name, threads } as never)
     if (program.manifest.target === 'js' && wasm !== 'inline') {
       throw new Failure(`--wasm ${wasm} needs WebAssembly, the target is js`, '--target wasm')
     }
@@ -55,7 +58,7 @@ export const build: Command = {
 }
 
 /** The same functions, compiled otherwise. */
-function again({ functions, options, manifest }: Compiled, changed: { target?: 'wasm' | 'js'; name?: string }): Program {
+function again({ functions, options, manifest }: Compiled, changed: Pick<CompileOptions, 'target' | 'name' | 'threads'>): Program {
   const given = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined))
   return compile(functions, { ...options, seed: manifest.seed, ...given }) as unknown as Program
 }

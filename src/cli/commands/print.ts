@@ -18,7 +18,7 @@ const FORMS: Readonly<Record<string, (program: Program, functions: readonly numb
   loops: ({ compiled }, functions) =>
     functions.map((i) => lowered(compiled, i)).map((f) => loopsText(f.name, f.kernels)).join('\n'),
   js: ({ compiled }, functions) => `${emitJs(only(compiled, functions))}\n`,
-  wat: ({ compiled }, functions) => wasmText(only(compiled, functions), { segments: compiled.constants }),
+  wat: ({ compiled }, functions) => wasmText(only(compiled, functions), { segments: compiled.constants, threads: compiled.options.threads }),
 }
 
 // The first one makes the first values; functions of the user come after it.

@@ -1,5 +1,5 @@
 import type { Arith } from '../../ir/scalar.ts'
-import { LN2_HIGH, LN2_LOW, SHIFTER, atLeast, clamp, f32, horner, lostBits, powerOfTwo, scaleByPower } from './float.ts'
+import { LN2_HIGH, LN2_LOW, SHIFTER, atMost, clamp, f32, horner, lostBits, powerOfTwo, scaleByPower, scaleDown } from './float.ts'
 
 /** (eʳ − 1 − r) / r² on |r| ≤ ½ ln 2: minimax relative to eʳ, error 2⁻²⁸. */
 const EXP = [0.49999994, 0.16666517, 0.041668247, 0.008369085, 0.0013817346]
@@ -15,20 +15,16 @@ function reduce<V>(k: Arith<V>, x: V): { high: V; low: V; shifted: V } {
   return { high: k.sub(x, k.mul(n, f32(k, LN2_HIGH))), low: k.mul(n, f32(k, LN2_LOW)), shifted }
 }
 
-/** eˣ for −104 ≤ x ≤ 89, where both ends have been reached: 0 and ∞. */
-function expInRange<V>(k: Arith<V>, x: V): V {
-  const { high, low, shifted } = reduce(k, x)
-  const r = k.sub(high, low)
-  const step = k.add(k.mul(k.mul(r, r), horner(k, r, EXP)), r)
-  return scaleByPower(k, k.add(step, f32(k, 1)), shifted)
-}
-
 /**
  * eˣ = 2ⁿ·eʳ with x = n ln 2 + r by a two-part reduction (Cody & Waite 1980) and a polynomial of degree 6. Subnormal
  * results are rounded once. At most 0.989 ulp over all floats, and monotone: no float has a larger result than the next.
  */
 export function exp<V>(k: Arith<V>, x: V): V {
-  return expInRange(k, clamp(k, x, -104, 89))
+  // At both ends the result has been reached: 0 and ∞.
+  const { high, low, shifted } = reduce(k, clamp(k, x, -104, 89))
+  const r = k.sub(high, low)
+  const step = k.add(k.mul(k.mul(r, r), horner(k, r, EXP)), r)
+  return scaleByPower(k, k.add(step, f32(k, 1)), shifted)
 }
 
 /**
@@ -54,13 +50,24 @@ export function expm1<V>(k: Arith<V>, x: V): V {
   return k.select(k.lt(k.abs(x), f32(k, 2 ** -25)), x, k.add(half, half))
 }
 
-/** eˣ − 1 for x ≤ 0 or NaN, never below −1: what tanh needs. For −0 the sign of the zero is not certain. */
-export function expm1OfNegative<V>(k: Arith<V>, x: V): V {
-  const { high, low, shifted } = reduce(k, atLeast(k, x, f32(k, -20)))
-  const r = k.sub(high, low)
-  const step = k.add(k.mul(k.mul(r, r), horner(k, r, EXPM1_SHORT)), r)
+/** 2ⁿ·e⁻ᵛ = e⁻ᵃ for 0 ≤ a ≤ 104 or NaN: |v| ≤ ½ ln 2 in one part, n ≤ 0 in the low bits of `shifted`, and n itself. */
+function reduceFall<V>(k: Arith<V>, a: V): { v: V; shifted: V } {
+  const shifted = k.add(k.mul(a, f32(k, -Math.LOG2E)), f32(k, SHIFTER))
+  const n = k.sub(shifted, f32(k, SHIFTER))
+  return { v: k.add(k.add(a, k.mul(n, f32(k, LN2_HIGH))), k.mul(n, f32(k, LN2_LOW))), shifted }
+}
+
+/** A series in r as one in −r. */
+const mirrored = (coefficients: readonly number[]): number[] => coefficients.map((c, i) => (i % 2 ? -c : c))
+const FALL = mirrored(EXP)
+const RISE = mirrored(EXPM1_SHORT)
+
+/** 1 − e⁻ᵃ for a ≥ 0 or NaN, in 0 … 1: what tanh needs. */
+export function oneMinusFall<V>(k: Arith<V>, a: V): V {
+  const { v, shifted } = reduceFall(k, atMost(k, a, f32(k, 20)))
+  const step = k.sub(v, k.mul(k.mul(v, v), horner(k, v, RISE)))
   const power = powerOfTwo(k, k.bitcast(shifted, 'i32'), 0)
-  return k.add(k.mul(power, step), k.sub(power, f32(k, 1)))
+  return k.add(k.mul(power, step), k.sub(f32(k, 1), power))
 }
 
 /**
@@ -69,6 +76,8 @@ export function expm1OfNegative<V>(k: Arith<V>, x: V): V {
  */
 export function sigmoid<V>(k: Arith<V>, x: V): V {
   const one = f32(k, 1)
-  const e = expInRange(k, atLeast(k, k.neg(k.abs(x)), f32(k, -104)))
+  const { v, shifted } = reduceFall(k, atMost(k, k.abs(x), f32(k, 104)))
+  const step = k.sub(k.mul(k.mul(v, v), horner(k, v, FALL)), v)
+  const e = scaleDown(k, k.add(step, one), shifted)
   return k.div(k.select(k.lt(x, f32(k, 0)), e, one), k.add(one, e))
 }

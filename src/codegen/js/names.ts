@@ -11,5 +11,5 @@ export class Names {
 
 /** Stems of the names of values that no operation made. */
 export const STEM: { readonly [kind: string]: string } = {
-  load: 'x', gather: 'g', position: 'n', random: 'bits', lit: 'c', core: 'c',
+  load: 'x', gather: 'g', position: 'n', random: 'bits', lit: 'c', core: 'c', rarely: 'angle',
 }

@@ -1,4 +1,6 @@
+import type { Routine } from '../../ir/scalar.ts'
 import type { DType } from '../../ir/types.ts'
+import { routineText } from './routine.ts'
 
 /** What emitted kernels share, declared only when used. */
 export type Part = 'fround' | 'roundEven' | 'bits' | 'philox'
@@ -7,6 +9,7 @@ export type Part = 'fround' | 'roundEven' | 'bits' | 'philox'
 export class Shared {
   readonly #parts = new Set<Part>()
   readonly #views = new Set<string>()
+  readonly #routines = new Map<string, readonly string[]>()
 
   #held = 0
 
@@ -17,6 +20,12 @@ export class Shared {
 
   need(part: Part): void {
     this.#parts.add(part)
+  }
+
+  /** Name of the function that is this routine. */
+  routine(routine: Routine): string {
+    if (!this.#routines.has(routine.name)) this.#routines.set(routine.name, routineText(routine, this))
+    return routine.name
   }
 
   /** Name of the view of memory that holds elements of this dtype. */
@@ -36,6 +45,7 @@ export class Shared {
       }),
       ...(this.#held ? [`const held = new Float64Array(${this.#held})`] : []),
       ...(['fround', 'roundEven', 'bits', 'philox'] as const).filter((p) => this.#parts.has(p)).flatMap((p) => TEXT[p]),
+      ...[...this.#routines.values()].flat(),
     ]
   }
 }

@@ -2,6 +2,7 @@ import type { Affine } from '../../ir/affine.ts'
 import { inOrder, type Expr, type Expressions } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import { DTYPES, type DType } from '../../ir/types.ts'
+import type { Bases } from './bases.ts'
 import type { Block } from './block.ts'
 import { STEM, type Names } from './names.ts'
 import type { Shared } from './prelude.ts'
@@ -10,6 +11,9 @@ import { atom, literal, open, operandText, scalarText, type Piece } from './scal
 /** Marks, in a set of axes, that a value depends on the fold's result. */
 const CORE = 1 << 30
 
+/** Operations whose result is rounded to f32 whatever their operands are. */
+const ROUNDING = new Set<string>(['add', 'sub', 'mul', 'div'])
+
 /** Longer texts get a name of their own. */
 const LONGEST_INLINE = 72
 
@@ -17,8 +21,11 @@ const LONGEST_INLINE = 72
 export interface ScopeOf {
   readonly expressions: Expressions
   readonly address: (node: Node) => number
+  readonly bases: Bases
   readonly shared: Shared
   readonly names: Names
+  /** Does every index fit an i32? */
+  readonly small: boolean
   /** Names of the loop variables, outermost first. */
   readonly axes: readonly string[]
   /** How many of them have a value where the fold's result is read. */
@@ -26,8 +33,10 @@ export interface ScopeOf {
   /** All that will be asked for, so that what is used twice gets a name. */
   readonly roots: readonly Expr[]
   readonly root: Block
-  /** Every axis has a value from the start: they are parameters. */
-  readonly bound?: boolean
+  /** So many axes have a value from the start: they are parameters, */
+  readonly bound?: number
+  /** or, where this has a number, stand still there. */
+  readonly fixed?: readonly (number | null)[]
 }
 
 /**
@@ -45,14 +54,16 @@ export class Scope {
   delta: readonly number[]
   /** The fold's result at this delta. */
   core = ''
+  /** Is it a double that is still to be rounded? */
+  coreRounds = false
   /** Does a tile share values between its elements? Then every load gets a name, and each of these. */
   tiled = false
   shared: readonly Expr[] = []
 
   constructor(of: ScopeOf) {
     this.#of = of
-    this.#blocks = [of.root, ...(of.bound ? of.axes.map(() => of.root) : [])]
-    this.#fixed = of.axes.map(() => null)
+    this.#blocks = [of.root, ...Array.from({ length: of.bound ?? 0 }, () => of.root)]
+    this.#fixed = of.axes.map((_, i) => of.fixed?.[i] ?? null)
     this.delta = of.axes.map(() => 0)
     for (const r of of.roots) this.#uses.set(r, (this.#uses.get(r) ?? 0) + 1)
     for (const e of inOrder(of.roots)) for (const a of e.args) this.#uses.set(a, (this.#uses.get(a) ?? 0) + 1)
@@ -134,7 +145,7 @@ export class Scope {
   /** Text of a value, or the name of the local that it has been given. */
   piece(e: Expr): Piece {
     if (e.kind === 'lit') return literal(e.value, e.dtype)
-    if (e.kind === 'core') return atom(this.core)
+    if (e.kind === 'core') return { ...atom(this.core), rounds: this.coreRounds }
     const mask = this.mask(e)
     const home = this.#home(mask)
     const key = this.#key(e, mask)
@@ -178,18 +189,24 @@ export class Scope {
     const { shared } = this.#of
     switch (e.kind) {
       case 'load':
-        return this.#read(e.node, this.index(e.index, this.#of.address(e.node), e.dtype))
+        return this.#read(e.node, this.element(e.index, this.#of.address(e.node), e.dtype))
       case 'gather': {
-        const index = this.index(e.index, this.#of.address(e.node), e.dtype)
+        const index = this.element(e.index, this.#of.address(e.node), e.dtype)
         return this.#read(e.node, `${index} + ${this.offset(e.args[0], e.stride, e.limit)}`)
       }
       case 'position':
         return this.#position(e.index, e.dtype)
       case 'random':
         shared.need('philox')
-        return atom(`philox(${[...e.args.map((a) => this.text(a)), this.index(e.index, 0, 'bool')].join(', ')})`)
+        return atom(`philox(${[...e.args.map((a) => this.text(a)), this.affine(e.index)].join(', ')})`)
+      case 'rarely': {
+        const [condition, usual, x] = e.args.map((a) => this.text(a))
+        return open(`${condition} ? ${shared.routine(e.routine)}(${x}) : ${usual}`)
+      }
       case 'scalar': {
-        return scalarText(e, e.args.map((a) => this.text(a)), shared)
+        // Arithmetic on a sum in doubles rounds its own result: rounding the sum first would be once too often.
+        const operand = (a: Expr): string => (a.kind === 'core' && ROUNDING.has(e.op) ? this.core : this.text(a))
+        return scalarText(e, e.args.map(operand), shared)
       }
       default:
         return literal(0, e.dtype)
@@ -208,39 +225,47 @@ export class Scope {
   }
 
   /** Text of an element index, from the byte address of element 0. */
-  index(form: Affine, address: number, dtype: DType): string {
-    let constant = address / DTYPES[dtype].bytes + form.offset
+  element(form: Affine, address: number, dtype: DType): string {
+    const base = this.#of.bases.nameOf(address, dtype)
+    return this.affine(form, base === null ? address / DTYPES[dtype].bytes : 0, base)
+  }
+
+  /** Text of `form + more`, and of `base` with it. */
+  affine(form: Affine, more = 0, base: string | null = null): string {
+    let constant = form.offset + more
     const moving = form.coefficients.map((c, i) => {
       constant += c * ((this.#fixed[i] ?? 0) + this.delta[i])
       return this.#fixed[i] === null ? c : 0
     })
-    const sum = this.#prefix(moving)
+    const sum = this.#prefix(moving, base)
     if (sum === null) return String(constant)
     if (constant === 0) return sum
     return constant < 0 ? `${sum} - ${-constant}` : `${sum} + ${constant}`
   }
 
-  /** Σ coefficient · axis as a name, shared between accesses and computed as far outside as it can be; null for 0. */
-  #prefix(moving: readonly number[]): string | null {
+  /** base + Σ coefficient · axis as a name, shared between accesses and computed as far outside as it can be; null for 0. */
+  #prefix(moving: readonly number[], base: string | null): string | null {
     let last = moving.length - 1
     while (last >= 0 && moving[last] === 0) last--
-    if (last < 0) return null
+    if (last < 0) return base
     const axis = this.#of.axes[last]
     const c = moving[last]
-    const outer = this.#prefix(moving.slice(0, last))
+    const outer = this.#prefix(moving.slice(0, last), base)
     if (outer === null && c === 1) return axis
     const home = this.#blocks[last + 1]
-    const key = `p${moving.slice(0, last + 1).join()}`
+    const key = `p${base ?? ''},${moving.slice(0, last + 1).join()}`
     const known = home.local(key)
     if (known !== undefined) return known
     // Never −c · 0: that is −0, which an index must not be.
     const term = Math.abs(c) === 1 ? axis : `${axis} * ${Math.abs(c)}`
     const text = outer === null ? (c > 0 ? term : `0 - ${term}`) : `${outer} ${c > 0 ? '+' : '-'} ${term}`
-    return home.declare(key, this.#of.names.fresh('p'), text)
+    // The engine knows the range of a loop's variable but not of a parameter: what says that nothing overflows saves it the checks.
+    const checked = this.#of.small && (this.#of.bound || base !== null)
+    return home.declare(key, this.#of.names.fresh('p'), checked ? `${text} | 0` : text)
   }
 
   #position(form: Affine, dtype: DType): Piece {
-    const text = this.index(form, 0, 'bool')
+    const text = this.affine(form)
     if (dtype === 'f32') return { ...open(text), rounds: true }
     if (dtype === 'bool') return open(`(${text}) !== 0`)
     return open(dtype === 'u32' ? `(${text}) >>> 0` : text)

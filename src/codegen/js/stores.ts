@@ -9,7 +9,7 @@ export function writeStores(stores: readonly Store[], scope: Scope, shared: Shar
     // An f32 array rounds what is written into it; adding to it must round first.
     const text = s.dtype === 'f32' && !s.accumulate ? p.text : scope.valueOf(p)
     const name = stores.length > 1 && !isName(text) ? scope.keep(text) : text
-    const index = scope.index(s.index, s.address, s.dtype)
+    const index = scope.element(s.index, s.address, s.dtype)
     const at = s.indirect ? `${index} + ${scope.offset(s.indirect.at, s.indirect.stride, s.indirect.limit)}` : index
     const value = s.dtype === 'bool' ? `${isName(name) ? name : `(${name})`} ? 1 : 0` : name
     return `${shared.view(s.dtype)}[${at}] ${s.accumulate ? '+=' : '='} ${value}`

@@ -1,10 +1,10 @@
-import { identity, linearise, type Affine, type AffineMap } from '../../ir/affine.ts'
+import { axis, compose, identity, linearise, type Affine, type AffineMap } from '../../ir/affine.ts'
 import { GradcError, InternalError } from '../../ir/errors.ts'
 import type { Expr, Expressions } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import type { Combine, OpDef } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
-import { contractSpace, MustStore, reduceSpace, resolve, throughReshapes } from '../../ir/resolve.ts'
+import { contractSpace, MustStore, overPoints, reduceSpace, resolve, throughReshapes } from '../../ir/resolve.ts'
 import { rowMajor, sizeOf, type Shape } from '../../ir/types.ts'
 import type { Nest, Store } from '../nest.ts'
 import { neutral } from './neutral.ts'
@@ -47,13 +47,13 @@ class Room {
   }
 
   /** Stores of the whole iteration space, element for element. */
-  epilogue(extents: Shape, core: Node | null): Store[] {
+  epilogue(extents: Shape, core: Node | null, at: AffineMap = identity(extents.length)): Store[] {
     const index = linearise(identity(extents.length), rowMajor(extents), extents.length)
     return this.kernel.stores.map(({ node, address }) => {
       if (sizeOf(node.shape) !== sizeOf(extents)) {
         throw new InternalError('lower', `kernel ${this.kernel.name} stores ${node.shape.join('×')} over ${extents.join('×')}`)
       }
-      return plain(address, index, this.at(node, identity(extents.length), extents, core))
+      return plain(address, index, this.at(node, at, extents, core))
     })
   }
 
@@ -80,7 +80,10 @@ const map = (free: Shape, stores: readonly Store[]): Nest[] =>
 
 function build(room: Room): Nest[] {
   const { core, stores } = room.kernel
-  if (!core) return stores.length ? map(stores[0].node.shape, room.epilogue(stores[0].node.shape, null)) : []
+  if (!core) {
+    if (!stores.length) return []
+    return overPoints(stores[0].node.shape, (extents, at) => map(extents, room.epilogue(extents, null, at)))
+  }
   const { lowering } = opNamed(core.op)
   switch (lowering.kind) {
     case 'reduce':
@@ -195,6 +198,38 @@ function scatterAffine(room: Room, core: Node, target: (node: Node) => AffineMap
   const rank = operand.shape.length
   const nests = everywhere(room, core, room.x.lit(0, core.dtype))
   if (sizeOf(core.shape) === 0 || sizeOf(operand.shape) === 0) return nests
-  const value = room.at(operand, identity(rank), operand.shape)
-  return [...nests, ...map(operand.shape, room.writes(value, linearise(target(core), rowMajor(core.shape), rank), null, true))]
+  const over = (extents: Shape, at: AffineMap): Nest[] => {
+    const index = linearise(compose(target(core), at, rank), rowMajor(core.shape), rank)
+    return map(extents, room.writes(room.at(operand, at, extents), index, null, true))
+  }
+  const { extents, at } = positionsInside(operand.shape, target(core))
+  try {
+    return [...nests, ...over(extents, at)]
+  } catch (e) {
+    if (!(e instanceof MustStore)) throw e
+    return [...nests, ...over(operand.shape, identity(rank))]
+  }
+}
+
+/**
+ * The points of overlapping patches with the positions as inner loops, along which elements lie side by side, and the elements of a
+ * patch around them, from the last to the first. What meets in one element then still comes in the order of positions, as it does
+ * if each patch is added as a whole.
+ */
+function positionsInside(shape: Shape, target: AffineMap): { extents: Shape; at: AffineMap } {
+  const rank = shape.length
+  const pairs = target.map(({ coefficients }) => [...coefficients.keys()].filter((a) => coefficients[a] !== 0)).filter((axes) => axes.length > 1)
+  const plain = { extents: shape, at: identity(rank) }
+  // Without a second axis nothing overlaps; with a third one, or downwards, the order would be another.
+  const simple = target.every(({ coefficients }) => coefficients.every((c) => c >= 0)) && pairs.every((axes) => axes.length === 2)
+  if (!pairs.length || !simple || new Set(pairs.flat()).size < 2 * pairs.length) return plain
+  const inPatch = pairs.map(([, k]) => k)
+  const before = Math.min(...pairs.map(([position]) => position))
+  const others = [...shape.keys()].filter((a) => !inPatch.includes(a))
+  const order = [...others.filter((a) => a < before), ...inPatch, ...others.filter((a) => a >= before)]
+  const at = shape.map((n, a) => {
+    const i = order.indexOf(a)
+    return inPatch.includes(a) ? axis(i, rank, -1, n - 1) : axis(i, rank)
+  })
+  return { extents: order.map((a) => shape[a]), at }
 }

@@ -5,21 +5,33 @@ import type { Nest } from '../nest.ts'
 import { isContraction } from '../order.ts'
 import { formsOf, transform } from './transform.ts'
 
+/** Of a nest that runs row by row: how many of its axes are row axes, and the nest as it is without them. */
+export interface Whole {
+  readonly rows: number
+  readonly nest: Nest
+}
+
 /**
  * The same nest over fewer axes: axes of extent 1 are dropped, and neighbours through which every access steps alike
  * (coefficient[i] = coefficient[i+1] · extent[i+1]) become one. A map over contiguous tensors becomes one flat loop.
  * The order of points does not change, but that of a contraction's terms may. A fold keeps one reduced axis, be its extent 1.
+ * Row axes stay, and terms are added in the order of the whole nest: rows do not change a bit.
  */
-export function simplifyNest(given: Nest, x: Expressions): Nest {
-  const nest = isContraction(given) ? byStride(given, x) : given
+export function simplifyNest(given: Nest, x: Expressions, whole: Whole = { rows: 0, nest: given }): Nest {
+  const sorted = isContraction(given)
+  const nest = sorted ? byStride(given, x, whole.nest) : given
+  const model = whole.nest === given ? nest : sorted ? byStride(whole.nest, x, whole.nest) : whole.nest
+  const { rows } = whole
   const free = nest.free.length
   const extents = [...nest.free, ...nest.reduced]
-  const inner = [...formsOf(nest.value ? [nest.value] : []), ...(nest.running ? nest.stores.map((s) => s.index) : [])]
+  const inner = innerForms(nest)
   const outer = formsOf(nest.stores.flatMap((s) => (s.indirect ? [s.value, s.indirect.at] : [s.value])))
   if (!nest.running) outer.push(...nest.stores.map((s) => s.index))
 
-  const freeAxes = merge(range(0, free), extents, [...inner, ...outer])
-  const reducedAxes = merge(range(free, extents.length), extents, inner)
+  const freeAxes = [...range(0, rows).map((i) => ({ last: i, extent: extents[i] })), ...merge(range(rows, free), extents, [...inner, ...outer])]
+  const before = model.free.length
+  const reducedAxes = merge(range(before, before + nest.reduced.length), [...model.free, ...model.reduced], innerForms(model))
+    .map((a) => ({ ...a, last: a.last - before + free }))
   if (!reducedAxes.length && nest.reduced.length) reducedAxes.push({ last: extents.length - 1, extent: 1 })
 
   const over = (axes: readonly Axis[]): ((a: Affine) => Affine) => (a) => ({
@@ -44,18 +56,21 @@ export function simplifyNest(given: Nest, x: Expressions): Nest {
   }
 }
 
+const innerForms = (nest: Nest): Affine[] =>
+  [...formsOf(nest.value ? [nest.value] : []), ...(nest.running ? nest.stores.map((s) => s.index) : [])]
+
 /**
- * A contraction's reduced axes with the largest steps outermost: a window's taps and channels, contiguous in memory, can
- * then become one axis.
+ * A contraction's reduced axes with the largest steps (of the whole nest) outermost: a window's taps and channels, contiguous in
+ * memory, can then become one axis.
  */
-function byStride(nest: Nest, x: Expressions): Nest {
-  const free = nest.free.length
-  const forms = formsOf([nest.value!])
-  const step = (i: number): number => forms.reduce((s, f) => s + Math.abs(f.coefficients[i]), 0)
-  const order = range(free, free + nest.reduced.length).sort((a, b) => step(b) - step(a))
-  const all = [...range(0, free), ...order]
+function byStride(nest: Nest, x: Expressions, whole: Nest): Nest {
+  const [free, before] = [nest.free.length, whole.free.length]
+  const forms = formsOf([whole.value!])
+  const step = (i: number): number => forms.reduce((s, f) => s + Math.abs(f.coefficients[before + i]), 0)
+  const order = range(0, nest.reduced.length).sort((a, b) => step(b) - step(a))
+  const all = [...range(0, free), ...order.map((i) => free + i)]
   const moved = transform(x, () => null, (f) => ({ ...f, coefficients: all.map((i) => f.coefficients[i]) }))
-  return { ...nest, reduced: order.map((i) => nest.reduced[i - free]), value: moved(nest.value!) }
+  return { ...nest, reduced: order.map((i) => nest.reduced[i]), value: moved(nest.value!) }
 }
 
 /** A new axis: its extent, and the fastest of the old axes that it stands for. */

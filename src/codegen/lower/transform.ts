@@ -31,6 +31,8 @@ function rebuild(x: Expressions, e: Expr, args: readonly Expr[], form: (a: Affin
       return x.position(form(e.index), e.dtype)
     case 'random':
       return x.random(args[0], args[1], args[2], form(e.index))
+    case 'rarely':
+      return x.rarely(args[0], args[1], args[2], e.routine)
     case 'scalar':
       return x.scalar(e.op, e.dtype, args)
   }
@@ -43,7 +45,7 @@ export function formsOf(roots: readonly Expr[]): Affine[] {
   const visit = (e: Expr): void => {
     if (seen.has(e)) return
     seen.add(e)
-    if (e.kind !== 'lit' && e.kind !== 'core' && e.kind !== 'scalar') forms.push(e.index)
+    if ('index' in e) forms.push(e.index)
     e.args.forEach(visit)
   }
   roots.forEach(visit)

@@ -36,6 +36,10 @@ export function loadSplat(code: Code, a: Address): void {
 }
 
 const REVERSED = [3, 2, 1, 0] as const
+/** Where elements two or three apart are, by their distance in bytes. */
+const STEPS: { readonly [stride: number]: readonly [number, number, number, number] } = {
+  8: [0, 2, 5, 7], 12: [0, 3, 4, 7], [-8]: [7, 5, 2, 0], [-12]: [7, 4, 3, 0],
+}
 
 /**
  * `width` elements, `stride` bytes apart, in the first lanes of a vector on the stack; reads nothing else.
@@ -43,7 +47,10 @@ const REVERSED = [3, 2, 1, 0] as const
  */
 export function loadLanes(place: Place, dtype: DType, a: Address, stride: number, width: number): void {
   const { code } = place
-  if (dtype === 'bool') {
+  if (dtype === 'bool' && width === 4 && stride === 2) {
+    loadEverySecondByte(code, a)
+    code.op('i32x4.neg')
+  } else if (dtype === 'bool') {
     loadBytes(code, a, stride, width)
     code.op('i16x8.extend_low_i8x16_u', 'i32x4.extend_low_i16x8_u', 'i32x4.neg')
   } else if (isHalf(dtype)) {
@@ -55,6 +62,13 @@ export function loadLanes(place: Place, dtype: DType, a: Address, stride: number
     const v = place.local('v128')
     a.base()
     code.memory('v128.load', a.offset - 12, 4).tee(v).get(v).shuffle32(REVERSED)
+  } else if (width === 4 && STEPS[stride]) {
+    // Two vectors, from the lowest and up to the highest element, hold all four and nothing beyond.
+    const low = a.offset + Math.min(0, 3 * stride)
+    a.base()
+    code.memory('v128.load', low, 4)
+    a.base()
+    code.memory('v128.load', low + 3 * Math.abs(stride) - 12, 4).shuffle32(STEPS[stride])
   } else if (stride === 4 && width > 1) {
     if (width === 3) a.base()
     a.base()
@@ -76,6 +90,15 @@ function loadBytes(code: Code, a: Address, stride: number, width: number): void 
   for (let l = 0; l < width; l++) a.base()
   code.memory('v128.load8_splat', a.offset, 1)
   for (let l = 1; l < width; l++) code.memoryLane('v128.load8_lane', a.offset + stride * l, 1, l)
+}
+
+/** Bytes 0, 2, 4 and 6, each with three zeros behind it. */
+function loadEverySecondByte(code: Code, a: Address): void {
+  a.base()
+  a.base()
+  code.memory('v128.load32_zero', a.offset, 1).memoryLane('v128.load32_lane', a.offset + 3, 1, 1)
+  const none = 0x80
+  code.v128([0, 2, 5, 7].flatMap((byte) => [byte, none, none, none])).op('i8x16.swizzle')
 }
 
 function loadHalves(code: Code, a: Address, stride: number, width: number): void {
@@ -149,6 +172,19 @@ export function storeLanes(place: Place, dtype: DType, a: Address, stride: numbe
     code.set(v)
     storeEach(code, 'v128.store32_lane', a, stride, width, v)
   }
+}
+
+/** Writes lanes of 4 bytes in turns: a0, b0, a1, b1, …, `width` of each, and nothing else. */
+export function storePairs(place: Place, to: Address, width: number, a: Local, b: Local): void {
+  const { code } = place
+  const put = (lanes: readonly [number, number, number, number], offset: number, count: number): void => {
+    to.base()
+    code.get(a).get(b).shuffle32(lanes)
+    if (count >= 2) code.memory('v128.store', to.offset + offset, 4)
+    else code.memoryLane('v128.store64_lane', to.offset + offset, 4, 0)
+  }
+  put([0, 4, 1, 5], 0, width)
+  if (width > 2) put([2, 6, 3, 7], 16, width - 2)
 }
 
 type LaneStore = 'v128.store8_lane' | 'v128.store16_lane' | 'v128.store32_lane'

@@ -4,6 +4,7 @@ import type { ScalarOp } from '../../ir/scalar.ts'
 import type { DType } from '../../ir/types.ts'
 import { neutral } from '../lower/neutral.ts'
 import type { Local } from './encoder/assembler.ts'
+import type { PlainOp } from './encoder/opcodes.ts'
 import type { Evaluator, Point } from './evaluate.ts'
 import { applyLanes } from './lanes.ts'
 import { applyScalar, valueType, type Push } from './scalars.ts'
@@ -18,6 +19,23 @@ const OP: { readonly [C in Combine]: ScalarOp } = { sum: 'add', prod: 'mul', max
 /** Without a tail nothing is added to the four: + 0 would not change the bits of a sum that began at +0. */
 export type Parts = 'one' | 'four' | 'four and tail'
 
+/**
+ * The largest (smallest) of floats in lanes takes the instruction that ignores NaN and the sign of zeros, and accounts for both
+ * beside it: `f32x4.max` is eight instructions on x86, a chain of which waits 16 cycles for each term. The result's sign is
+ * that of all terms, and-ed (or-ed): a maximum of 0 is −0 only if no term was +0.
+ */
+const TRACKED: { readonly [C in Combine]?: { readonly op: PlainOp; readonly sign: PlainOp; readonly start: number } } = {
+  max: { op: 'f32x4.pmax', sign: 'v128.and', start: -1 },
+  min: { op: 'f32x4.pmin', sign: 'v128.or', start: 0 },
+}
+
+/** Type of a local, and the number that it starts from. */
+interface Start {
+  readonly lanes: boolean
+  readonly dtype: DType
+  readonly from: number
+}
+
 /** The running results of one fold: one accumulator, or four partial ones and a tail, or a value with its position. */
 export class Accumulators {
   /** Does it keep a position? */
@@ -27,7 +45,8 @@ export class Accumulators {
   readonly #dtype: DType
   readonly #form: Form
   readonly #parts: Parts
-  /** [one], [value, position], [s0, s1, s2, s3, tail], or across: [four lanes, tail]. */
+  readonly #tracked: (typeof TRACKED)[Combine]
+  /** [one], [value, position], [s0, s1, s2, s3, tail], or across: [four lanes, tail]; if tracked, also [signs, NaN]. */
   readonly #locals: Local[] = []
 
   constructor(ev: Evaluator, combine: Combine, dtype: DType, form: Form, parts: Parts) {
@@ -37,21 +56,48 @@ export class Accumulators {
     this.#form = form
     this.#parts = parts
     this.pair = combine === 'argmax' || combine === 'argmin'
-    this.#start()
+    this.#tracked = form === 'single' || dtype !== 'f32' ? undefined : TRACKED[combine]
   }
 
-  #start(): void {
-    const four = this.#form === 'across' ? 1 : 4
-    const count = this.pair ? 2 : this.#parts === 'one' ? 1 : this.#parts === 'four' ? four : four + 1
-    for (let i = 0; i < count; i++) {
-      const lanes = this.#form === 'beside' || (this.#form === 'across' && i === 0)
-      const dtype = this.pair && i === 1 ? 'i32' : this.#dtype
+  /** How many locals they are. */
+  get count(): number {
+    return this.#starts().length
+  }
+
+  #starts(): Start[] {
+    const [beside, across] = [this.#form === 'beside', this.#form === 'across']
+    const of = (lanes: boolean): Start => ({ lanes, dtype: this.#dtype, from: neutral(this.#combine, this.#dtype) })
+    if (this.pair) return [of(beside), { lanes: beside, dtype: 'i32', from: 0 }]
+    const parts = Array.from({ length: this.#parts === 'one' || across ? 1 : 4 }, () => of(beside || across))
+    if (this.#parts === 'four and tail') parts.push(of(beside))
+    const { start } = this.#tracked ?? {}
+    return start === undefined ? parts : [...parts, { lanes: true, dtype: 'i32', from: start }, { lanes: true, dtype: 'i32', from: 0 }]
+  }
+
+  /** Starts from the neutral element. */
+  begin(): this {
+    for (const { lanes, dtype, from } of this.#starts()) {
       const local = this.#ev.local(lanes ? 'v128' : valueType(dtype))
-      const zero = this.pair && i === 1 ? 0 : neutral(this.#combine, this.#dtype)
-      this.#ev.pushNumber(zero, dtype, lanes)
+      this.#ev.pushNumber(from, dtype, lanes)
       this.#ev.code.set(local)
       this.#locals.push(local)
     }
+    return this
+  }
+
+  /** Goes on from vectors that were kept at `pointer` + `address`. */
+  fetch(pointer: Local, address: number): void {
+    const { code } = this.#ev
+    for (let i = 0; i < this.count; i++) {
+      const local = this.#ev.local('v128')
+      code.get(pointer).memory('v128.load', address + 16 * i, 16).set(local)
+      this.#locals.push(local)
+    }
+  }
+
+  /** Keeps the vectors at `pointer` + `address`. */
+  keep(pointer: Local, address: number): void {
+    this.#locals.forEach((local, i) => this.#ev.code.get(pointer).get(local).memory('v128.store', address + 16 * i, 16))
   }
 
   /** The only accumulator of a running sum. */
@@ -69,8 +115,27 @@ export class Accumulators {
     if (position) return this.#addPair(value, p, position)
     const { code } = this.#ev
     const acc = this.#locals[k]
+    if (this.#tracked && p.lanes) return this.#addTracked(value, p, this.#tracked)
     this.#apply(p.lanes !== null, OP[this.#combine], this.#dtype, [() => code.get(acc), () => this.#ev.push(value, p)])
     code.set(acc)
+  }
+
+  #addTracked(value: Expr, p: Point, { op, sign }: NonNullable<(typeof TRACKED)[Combine]>): void {
+    const { code } = this.#ev
+    const x = this.#ev.value(value, p)
+    const best = this.#locals[0]
+    const [signs, nan] = this.#locals.slice(-2)
+    code.get(best).get(x).op(op).set(best).get(signs).get(x).op(sign).set(signs).get(nan).get(x).get(x).op('f32x4.ne', 'v128.or').set(nan)
+  }
+
+  /** The sign that the terms had, and NaN if one of them was. */
+  #endTracked(): void {
+    const { code } = this.#ev
+    const best = this.#locals[0]
+    const [signs, nan] = this.#locals.slice(-2)
+    code.get(signs).get(best)
+    this.#ev.pushNumber(-0x80000000, 'i32', true)
+    code.op('v128.bitselect').get(nan).op('v128.or').set(best)
   }
 
   /** A larger (smaller) value wins, and the first NaN; the first one stays at a tie. */
@@ -112,6 +177,7 @@ export class Accumulators {
   /** The fold's value, in a local: ((s0 + s2) + (s1 + s3)) + tail. */
   result(): Local {
     if (this.pair) return this.#locals[1]
+    if (this.#tracked) this.#endTracked()
     if (this.#parts === 'one') return this.#locals[0]
     const { code } = this.#ev
     const lanes = this.#form === 'beside'
@@ -120,7 +186,8 @@ export class Accumulators {
     const end = (sum: Push, tail: Local | undefined): Push => (tail ? op(sum, get(tail)) : sum)
     const out = this.#ev.local(lanes ? 'v128' : valueType(this.#dtype))
     if (this.#form === 'across') {
-      const [four, tail] = this.#locals
+      const [four] = this.#locals
+      const tail = this.#parts === 'four and tail' ? this.#locals[1] : undefined
       this.#apply(true, OP[this.#combine], this.#dtype, [get(four), () => code.get(four).get(four).shuffle32([2, 3, 2, 3])])
       code.set(four)
       const lane = (l: number): Push => () => {

@@ -2,14 +2,15 @@ import { inOrder } from '../../ir/expression.ts'
 import { isHalf } from '../../ir/half.ts'
 import { sizeOf } from '../../ir/types.ts'
 import type { LoweredKernel, Nest } from '../nest.ts'
-import { accessOf, loadLanes, loadSplat, pointerBase, storeLanes, type Address } from './access.ts'
+import { loadLanes, loadSplat, type Address } from './access.ts'
 import type { Local } from './encoder/assembler.ts'
 import { Evaluator, type Module, type Point } from './evaluate.ts'
+import { over, Panel, pushVector, type Packing } from './panel.ts'
 import { transpose4 } from './routines.ts'
-import type { Access, Scope } from './scope.ts'
+import type { Scope } from './scope.ts'
 import { emitStores, storesInLanes } from './stores.ts'
-import { chooseTiling, type Tiling } from './tile.ts'
-import { tilesOf, type Tiles } from './tiles.ts'
+import { chooseTiling, packsRowsFor, type Tiling } from './tile.ts'
+import { rowTiles, tilesOf, type Tiles } from './tiles.ts'
 
 /**
  * Epilogues with more operations than this become a loop over the tile; smaller ones are unrolled. The tile goes through
@@ -56,69 +57,100 @@ class Contraction {
   readonly #t: Tiling
   readonly #columns: Tiles
   readonly #reduced: readonly number[]
-  /** Address of the packed panel and strides of its terms, if there is one. */
-  readonly #panel: Access | null
+  readonly #packing: Packing
+  /** The vector operand, and the other one, if they are packed. */
+  readonly #columnPanel: Panel | null
+  readonly #rowPanel: Panel | null
 
   constructor(scope: Scope, kernel: LoweredKernel, nest: Nest, module: Module, tiling: Tiling, columns: Tiles) {
+    const ev = new Evaluator(scope, kernel, nest, module)
+    const reduced = nest.reduced.flatMap((n, i) => (n > 1 ? [nest.free.length + i] : []))
     this.#scope = scope
     this.#kernel = kernel
     this.#nest = nest
     this.#module = module
-    this.#ev = new Evaluator(scope, kernel, nest, module)
+    this.#ev = ev
     this.#t = tiling
     this.#columns = columns
-    this.#reduced = nest.reduced.flatMap((n, i) => (n > 1 ? [nest.free.length + i] : []))
-    this.#panel = tiling.feed === 'packed' ? this.#reservePanel() : null
-  }
-
-  #reservePanel(): Access {
-    const { extents } = this.#ev
-    const strides = extents.map(() => 0)
-    let bytes = 16 * this.#columns.points.length
-    for (const i of this.#reduced.toReversed()) {
-      strides[i] = bytes
-      bytes *= extents[i]
-    }
-    return { offset: this.#module.scratch(bytes), strides }
+    this.#reduced = reduced
+    const { feed, allColumns, column, row, rowBlock } = tiling
+    const wide = 4 * columns.points.length
+    this.#packing = { scope, kernel, module, ev, tiling, reduced }
+    this.#columnPanel = feed === 'packed' ? new Panel(this.#packing, column, allColumns ? wide * columns.count : wide, allColumns) : null
+    this.#rowPanel = packsRowsFor(tiling, columns) ? new Panel(this.#packing, row, rowBlock, true) : null
   }
 
   emit(): void {
     const { free } = this.#nest
-    const { row, column, rows, vector } = this.#t
+    const { row, column, vector, single, allColumns } = this.#t
     const outer = free.flatMap((n, i) => (n > 1 && i !== row && i !== column ? [i] : []))
-    const moves = (i: number): boolean => vector.index.coefficients[i] !== 0
-    const { start, count, step } = this.#columns
-    const overColumns = (body: () => void): void => this.#scope.loop(column, start, count, step, body)
-    const overRows = (body: (t: Tiles) => void): void => {
-      if (row < 0) return body(tilesOf(1, 1, 1)[0])
-      for (const t of tilesOf(free[row], rows, 1)) this.#scope.loop(row, t.start, t.count, t.step, () => body(t))
-    }
+    const first = allColumns || !this.#rowPanel ? vector : single
+    const moves = (i: number): boolean => first.index.coefficients[i] !== 0
     this.#over(outer.filter(moves), () => {
-      if (this.#t.rowsOutside) {
-        this.#over(outer.filter((i) => !moves(i)), () => overRows((t) => overColumns(() => this.#tile(t))))
-        return
+      if (allColumns) {
+        this.#columnPanel?.begin(this.#columns.start)
+        this.#overColumns(() => this.#packColumns())
       }
-      overColumns(() => {
-        if (this.#panel) this.#pack(this.#panel)
-        this.#over(outer.filter((i) => !moves(i)), () => overRows((t) => this.#tile(t)))
-      })
+      const inside = (body: () => void): void => this.#over(outer.filter((i) => !moves(i)), body)
+      if (!this.#rowPanel) this.#columnsOutside(inside)
+      else if (allColumns) inside(() => this.#inBlocks(this.#rowPanel!, (body) => body()))
+      else this.#inBlocks(this.#rowPanel, inside)
     })
   }
 
+  /** For each tile of columns, all tiles of rows. */
+  #columnsOutside(inside: (body: () => void) => void): void {
+    const tiles = (): void => this.#overRows(this.#rowExtent, (t) => this.#tile(t))
+    if (this.#t.allColumns) return inside(() => this.#overColumns(tiles))
+    this.#overColumns(() => {
+      this.#packColumns()
+      inside(tiles)
+    })
+  }
+
+  /** The rows of a block are packed once for all columns. */
+  #inBlocks(panel: Panel, inside: (body: () => void) => void): void {
+    const { row, rowBlock, allColumns } = this.#t
+    const block = (start: number, extent: number): void => {
+      panel.begin(start)
+      this.#overRows(extent, (t) => panel.packRows(t))
+      inside(() => this.#overColumns(() => {
+        if (!allColumns) this.#packColumns()
+        this.#overRows(extent, (t) => this.#tile(t))
+      }))
+    }
+    // One block is no loop, which threads would divide.
+    if (rowBlock >= this.#rowExtent) return block(0, this.#rowExtent)
+    for (const { start, count, step, points } of tilesOf(this.#rowExtent, rowBlock, 1)) {
+      this.#scope.loop(row, start, count, step, () => block(start, points.length))
+    }
+  }
+
+  #packColumns(): void {
+    this.#columnPanel?.packColumns(this.#columns)
+  }
+
+  get #rowExtent(): number {
+    return this.#t.row < 0 ? 1 : this.#nest.free[this.#t.row]
+  }
+
+  #overColumns(body: () => void): void {
+    const { start, count, step } = this.#columns
+    this.#scope.loop(this.#t.column, start, count, step, body)
+  }
+
+  #overRows(extent: number, body: (t: Tiles) => void): void {
+    if (this.#t.row < 0) return body(tilesOf(1, 1, 1)[0])
+    for (const t of rowTiles(extent, this.#t.rows)) this.#scope.loop(this.#t.row, t.start, t.count, t.step, () => body(t))
+  }
+
   #over(axes: readonly number[], body: () => void): void {
-    if (!axes.length) return body()
-    const [first, ...rest] = axes
-    this.#scope.loop(first, 0, this.#ev.extents[first], 1, () => this.#over(rest, body))
+    over(this.#scope, this.#ev.extents, axes, body)
   }
 
   #point(row: number, column: { by: number; width: number }, core: Local | null = null): Point {
     const at = new Map([[this.#t.row, row], [this.#t.column, column.by]])
     return this.#ev.point(at, { axis: this.#t.column, width: column.width }, core)
-  }
-
-  #at(access: Access, p: Point, by = 0): Address {
-    const { pointer, offset } = this.#scope.address(access, p.at)
-    return { base: pointerBase(() => this.#scope.code, pointer), offset: offset + by }
   }
 
   /** One element of the other operand, in all lanes. */
@@ -128,46 +160,6 @@ class Contraction {
     if (!isHalf(single.dtype)) return loadSplat(code, this.#ev.address(this.#kernel.address(single.node), single, 'f32', p))
     this.#ev.push(factors.get(single)!, { ...p, lanes: null })
     code.op('f32x4.splat')
-  }
-
-  /** A vector of the vector operand, as it lies in memory. */
-  #loadVector(p: Point): void {
-    const { vector, column, factors } = this.#t
-    if (isHalf(vector.dtype)) return this.#ev.push(factors.get(vector)!, p)
-    const a = this.#ev.address(this.#kernel.address(vector.node), vector, 'f32', p)
-    loadLanes(this.#ev, 'f32', a, 4 * vector.index.coefficients[column], p.lanes!.width)
-  }
-
-  // --- Panel ----------------------------------------------------------------------------------------------------------
-
-  /** Copies the columns of this tile, term after term. */
-  #pack(panel: Access): void {
-    const { vector, column } = this.#t
-    const last = this.#reduced.at(-1)
-    const { coefficients } = vector.index
-    const turns = coefficients[column] !== 1 && !isHalf(vector.dtype)
-    const transposes = turns && last !== undefined && coefficients[last] === 1 && this.#ev.extents[last] >= 4
-    this.#over(transposes ? this.#reduced.slice(0, -1) : this.#reduced, () => {
-      this.#columns.points.forEach((c, i) => {
-        const p = this.#point(0, c)
-        if (transposes) this.#transpose(panel, p, c.width, i, last)
-        else storeLanes(this.#ev, 'f32', this.#at(panel, p, 16 * i), 4, 4, () => this.#loadVector(p))
-      })
-    })
-  }
-
-  #transpose(panel: Access, p: Point, width: number, vector: number, last: number): void {
-    const { code } = this.#scope
-    const push = (a: Address): void => {
-      a.base()
-      code.i32(a.offset).op('i32.add')
-    }
-    const from = accessOf(this.#kernel.address(this.#t.vector.node), this.#t.vector.index, 'f32')
-    // Unused lanes repeat the last column.
-    for (let l = 0; l < 4; l++) push(this.#at(from, p, from.strides[this.#t.column] * Math.min(l, width - 1)))
-    code.i32(this.#ev.extents[last])
-    push(this.#at(panel, p, 16 * vector))
-    code.i32(panel.strides[last]).call(this.#module.transpose())
   }
 
   // --- Tile -----------------------------------------------------------------------------------------------------------
@@ -194,12 +186,15 @@ class Contraction {
   #terms(rows: Tiles, accumulators: readonly (readonly Local[])[]): void {
     this.#ev.unrolled = 0
     const last = this.#reduced.at(-1)
-    if (this.#t.feed !== 'turned' || last === undefined) return this.#over(this.#reduced, () => this.#term(rows, accumulators))
+    const term = (): void => this.#term(rows, accumulators)
+    // In panels all terms lie one after the other.
+    if (this.#columnPanel && this.#rowPanel && last !== undefined) return this.#scope.loop(last, 0, sizeOf(this.#nest.reduced), 1, term)
+    if (this.#t.feed !== 'turned' || last === undefined) return this.#over(this.#reduced, term)
     const n = this.#ev.extents[last]
     const quads = Math.floor(n / 4)
     this.#over(this.#reduced.slice(0, -1), () => {
       this.#scope.loop(last, 0, quads, 4, () => this.#fourTerms(rows, accumulators, last))
-      if (n % 4) this.#scope.loop(last, 4 * quads, n % 4, 1, () => this.#term(rows, accumulators))
+      if (n % 4) this.#scope.loop(last, 4 * quads, n % 4, 1, term)
     })
   }
 
@@ -240,23 +235,26 @@ class Contraction {
       code.set(local)
       return local
     }
-    const loadRow = (i: number): Local => kept(() => this.#spreadSingle(this.#point(rows.points[i].by, this.#columns.points[0])))
-    const loadColumn = (j: number): Local => {
-      const p = this.#point(0, this.#columns.points[j])
-      if (!this.#panel) return kept(() => this.#loadVector(p))
-      return kept(() => loadLanes(ev, 'f32', this.#at(this.#panel!, p, 16 * j), 4, 4))
-    }
+    const columns = this.#columns.points
+    const loadRow = (i: number): Local => kept(() => {
+      if (this.#rowPanel) loadSplat(code, this.#rowPanel.at(ev.point(), rows.points.length, i))
+      else this.#spreadSingle(this.#point(rows.points[i].by, columns[0]))
+    })
+    const loadColumn = (j: number): Local => kept(() => {
+      if (!this.#columnPanel) return pushVector(this.#packing, this.#point(0, columns[j]))
+      loadLanes(ev, 'f32', this.#columnPanel.at(ev.point(), 4 * columns.length, 4 * j), 4, 4)
+    })
     // In this order a product and its addition can become one relaxed multiply-add (runtime/relax.ts).
     const step = (acc: Local, a: Local, b: Local): void => void code.get(a).get(b).op('f32x4.mul').get(acc).op('f32x4.add').set(acc)
     // The smaller side stays in registers, the other one streams through.
-    if (rows.points.length <= this.#columns.points.length) {
+    if (rows.points.length <= columns.length) {
       const a = rows.points.map((_, i) => loadRow(i))
-      this.#columns.points.forEach((_, j) => {
+      columns.forEach((_, j) => {
         const b = loadColumn(j)
         a.forEach((x, i) => step(accumulators[i][j], x, b))
       })
     } else {
-      const b = this.#columns.points.map((_, j) => loadColumn(j))
+      const b = columns.map((_, j) => loadColumn(j))
       rows.points.forEach((_, i) => {
         const a = loadRow(i)
         b.forEach((x, j) => step(accumulators[i][j], a, x))
@@ -272,10 +270,12 @@ class Contraction {
     const spilled = accumulators.flat()
     const address = this.#module.scratch(16 * spilled.length)
     spilled.forEach((acc, i) => {
-      scope.code.i32(0).get(acc).memory('v128.store', address + 16 * i, 16)
+      scope.pushScratchBase()
+      scope.code.get(acc).memory('v128.store', address + 16 * i, 16)
     })
     const pointer = ev.local('i32')
-    scope.code.i32(0).set(pointer)
+    scope.pushScratchBase()
+    scope.code.set(pointer)
     ev.unrolled = 0
     const vector = (width: number): void => {
       const { code } = scope

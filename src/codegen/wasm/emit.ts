@@ -1,19 +1,33 @@
-import type { LoweredKernel, LoweredLoop, LoweredProgram, Move } from '../nest.ts'
+import { sizeOf, type Shape } from '../../ir/types.ts'
+import type { Routine } from '../../ir/scalar.ts'
+import type { LoweredKernel, LoweredLoop, LoweredProgram, Move, Nest } from '../nest.ts'
 import { columnTiles, emitContraction, tilingOf } from './contraction.ts'
-import { Func, type Imported, type Local, type ModuleParts } from './encoder/assembler.ts'
+import { Func, type Code, type Imported, type Local, type ModuleParts } from './encoder/assembler.ts'
 import { encode } from './encoder/encode.ts'
 import { toWat } from './encoder/wat.ts'
 import type { Module } from './evaluate.ts'
 import { emitFold } from './fold.ts'
 import { importOf, type HostName } from './host.ts'
+import { axesToShare, balanceOf, operations, touchedBy, WORTH } from './partition.ts'
+import { laneRoutineFunc, routineFunc } from './routine.ts'
 import { philoxFunc, transposeFunc } from './routines.ts'
 import { Scope } from './scope.ts'
+import { callRows, callSharedRows, oneRow } from './rows.ts'
+import { Sequence, touchedByAll, type Step } from './sequence.ts'
+import { CONTROL_BYTES, Team } from './threads.ts'
 
 export interface WasmOptions {
   /** Bytes that memory holds from the start, such as constants. */
   readonly segments?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
   /** `import`: the memory comes from the host, as `m.memory`; else the module has its own. Exported as "memory" either way. */
   readonly memory?: 'define' | 'import'
+  /**
+   * Most threads that may run it (1: one); without it, code for one thread only. The memory is imported then, shared, and each
+   * instance is told who it is: see threads.ts.
+   */
+  readonly threads?: number
+  /** Least operations of a nest that threads divide; default: what takes a few times as long as a barrier. */
+  readonly worth?: number
   /** Adds function names (generated ones) for profilers. */
   readonly names?: boolean
 }
@@ -41,10 +55,17 @@ export function wasmText(program: LoweredProgram, options: WasmOptions = {}): st
 }
 
 const PAGE = 65536
-const align = (bytes: number): number => Math.ceil(bytes / 16) * 16
+const align = (bytes: number, to = 16): number => Math.ceil(bytes / to) * to
+/** A nest is divided along the first axis along which so much of the threads' time is of use. */
+const BALANCED = 0.9
+const WORTHWHILE = 0.6
 
 class Emission implements Module {
   readonly parts: ModuleParts
+  readonly scratchBytes: number
+  readonly #team: Team | null
+  readonly #threads: number
+  readonly #worth: number
   readonly #scratchStart: number
   #scratchUsed = 0
   #scratchMost = 0
@@ -52,35 +73,60 @@ class Emission implements Module {
   readonly #functions: Func[] = []
   #philox: Func | null = null
   #transpose: Func | null = null
+  readonly #routines = new Map<string, Func>()
 
   constructor(program: LoweredProgram, options: WasmOptions) {
-    this.#scratchStart = align(program.memoryBytes)
-    const emitted = new Map<LoweredKernel, Func>()
-    const exports = program.functions.map(({ name, kernels }, i) => {
-      const entry = new Func(`f${i}`, [], [], name)
-      for (const k of kernels) {
-        let f = emitted.get(k)
-        if (!f) emitted.set(k, (f = k.loop ? this.#loop(k, k.loop) : this.#kernel(k)))
-        entry.body.call(f)
-      }
-      return { name: entry.name, func: entry }
+    const { threads = 0, worth = WORTH } = options
+    const control = align(program.memoryBytes, 64)
+    this.#threads = threads
+    this.#worth = worth
+    this.#team = threads ? new Team(control, threads) : null
+    this.#scratchStart = this.#team ? control + CONTROL_BYTES : align(program.memoryBytes)
+    const emitted = new Map<LoweredKernel, Step[]>()
+    const stepsOf = (k: LoweredKernel): Step[] => {
+      let steps = emitted.get(k)
+      if (!steps) emitted.set(k, (steps = this.#steps(k)))
+      return steps
+    }
+    const bodies = program.functions.map(({ name, kernels }, i) => {
+      const body = new Func(this.#team ? `body${i}` : `f${i}`, [], [], name)
+      const steps = this.#run(body.body, kernels.map(stepsOf))
+      return { body, shared: steps.some((s) => s.shared), title: name }
     })
-    const routines = [this.#philox, this.#transpose].filter((f) => f !== null)
+    const entries = this.#team ? this.#entries(this.#team, bodies) : bodies.map((b) => b.body)
+    this.scratchBytes = this.#team
+      ? this.#scratchStart - program.memoryBytes + threads * align(this.#scratchMost, 64)
+      : this.#scratchMost
+    const end = this.scratchBytes ? (this.#team ? program.memoryBytes : this.#scratchStart) + this.scratchBytes : program.memoryBytes
+    const routines = [this.#philox, this.#transpose, ...this.#routines.values()].filter((f) => f !== null)
+    const imported = this.#team !== null || options.memory === 'import'
     this.parts = {
       imports: [...this.#hosts.values()],
-      functions: [...routines, ...this.#functions, ...exports.map((e) => e.func)],
-      exports,
+      functions: [
+        ...routines, ...(this.#team?.routines ?? []), ...this.#functions,
+        ...new Set([...bodies.map((b) => b.body), ...entries]),
+      ],
+      exports: entries.map((func) => ({ name: func.name, func })),
       memory: {
-        pages: Math.ceil((this.scratchBytes ? this.#scratchStart + this.scratchBytes : program.memoryBytes) / PAGE),
-        from: options.memory === 'import' ? { module: 'm', name: 'memory' } : null,
+        pages: Math.ceil(end / PAGE),
+        from: imported ? { module: 'm', name: 'memory', shared: this.#team !== null } : null,
       },
+      globals: this.#team?.globals,
       segments: options.segments ?? [],
       names: options.names ?? false,
     }
   }
 
-  get scratchBytes(): number {
-    return this.#scratchMost
+  /** Functions "f0", "f1", … that wake the other threads where there is something to share, and what hosts call besides. */
+  #entries(team: Team, bodies: readonly { readonly body: Func; readonly shared: boolean; readonly title: string }[]): Func[] {
+    const all = bodies.map((b) => b.body)
+    const entries = bodies.map(({ body, shared, title }, i) => {
+      if (shared) return team.starter(`f${i}`, title, all, i)
+      const alone = new Func(`f${i}`, [], [], title)
+      alone.body.call(body)
+      return alone
+    })
+    return [...entries, ...team.exports(all, align(this.#scratchMost, 64))]
   }
 
   get imports(): HostName[] {
@@ -101,6 +147,13 @@ class Emission implements Module {
     return (this.#transpose ??= transposeFunc())
   }
 
+  routine(routine: Routine, lanes: boolean): Func {
+    const name = lanes ? `${routine.name}x4` : routine.name
+    let f = this.#routines.get(name)
+    if (!f) this.#routines.set(name, (f = lanes ? laneRoutineFunc(this.routine(routine, false)) : routineFunc(routine)))
+    return f
+  }
+
   /** Scratch is free again with the next nest. */
   scratch(bytes: number): number {
     const address = this.#scratchStart + this.#scratchUsed
@@ -115,9 +168,115 @@ class Emission implements Module {
     return f
   }
 
+  /** Calls kernels in order, with barriers between them where there are threads; gives the steps. */
+  #run(code: Code, kernels: readonly (readonly Step[])[]): Step[] {
+    const steps = kernels.flat()
+    if (!this.#team || !steps.some((s) => s.shared)) {
+      for (const s of steps) s.emit(code)
+      return steps
+    }
+    const sequence = new Sequence(code, this.#team)
+    for (const s of steps) sequence.add(s)
+    sequence.finish()
+    return steps
+  }
+
+  #steps(kernel: LoweredKernel): Step[] {
+    if (kernel.loop) return [this.#loop(kernel, kernel.loop)]
+    if (kernel.rows) return [this.#rows(kernel, kernel.rows)]
+    const team = this.#team
+    const call = (funcs: readonly Func[]) => (code: Code): void => {
+      for (const f of funcs) code.call(f)
+    }
+    if (!team) return [{ shared: false, reads: [], writes: [], emit: call([this.#kernel(kernel)]) }]
+    const nests = nestsOf(kernel)
+    const shared = nests.map((n) => this.#divided(team, kernel, n))
+    if (!shared.some((s) => s)) {
+      return [{ shared: false, ...touchedByAll(nests.map((n) => touchedBy(kernel, n))), emit: call([this.#kernel(kernel)]) }]
+    }
+    return nests.map((nest, i): Step => {
+      const funcs = shared[i] ?? [this.#kernel({ ...kernel, nests: [nest] })]
+      return { shared: shared[i] !== null, ...touchedBy(kernel, nest), emit: call(funcs) }
+    })
+  }
+
+  /** A loop over rows that calls, for each, a function of every contraction and of all nests between two. */
+  #rows(kernel: LoweredKernel, rows: Shape): Step {
+    const title = `${kernel.name}: ${kernel.title}`
+    const nests = nestsOf(kernel)
+    const team = this.#threads > 1 && sizeOf(rows) > 1 && nests.reduce((n, nest) => n + operations(nest), 0) >= this.#worth ? this.#team : null
+    this.#scratchUsed = 0
+    const own = team && kernel.local ? { ...kernel.local, scratch: this.scratch(kernel.local.to - kernel.local.from) } : null
+    const kept = this.#scratchUsed
+    const parts: Func[] = []
+    const emit = (bodies: readonly ((scope: Scope) => void)[]): void => {
+      const part = new Func(`k${this.#functions.length}`, rows.map(() => 'i32'), [], `${kernel.name}: part`)
+      this.#functions.push(part)
+      const scope = new Scope(this.#team, -1, rows.map((steps, i) => ({ at: part.params[i], steps })), own)
+      for (const body of bodies) {
+        this.#scratchUsed = kept
+        body(scope)
+      }
+      scope.finish(part.body)
+      parts.push(part)
+    }
+    let folds: ((scope: Scope) => void)[] = []
+    const finish = (): void => {
+      if (folds.length) emit(folds)
+      folds = []
+    }
+    for (const nest of nests.map((n) => oneRow(n, rows))) {
+      this.#scratchUsed = kept
+      const tiling = tilingOf(new Scope(), kernel, nest, this)
+      if (!tiling) {
+        folds.push((scope) => emitFold(scope, kernel, nest, this))
+        continue
+      }
+      finish()
+      for (const t of columnTiles(nest, tiling)) emit([(scope) => emitContraction(scope, kernel, nest, this, tiling, t)])
+    }
+    finish()
+    const f = this.#function(title)
+    if (team) callSharedRows(f.body, team, rows, parts)
+    else callRows(f.body, rows, parts)
+    return { shared: team !== null, ...touchedByAll(nests.map((n) => touchedBy(kernel, n))), emit: (code) => void code.call(f) }
+  }
+
+  /** Functions of the nest in which threads divide its loops; null if that is not possible or not worth it. */
+  #divided(team: Team, kernel: LoweredKernel, nest: Nest): Func[] | null {
+    if (this.#threads < 2 || operations(nest) < this.#worth) return null
+    let best: { parts: Part[]; balance: number } | null = null
+    for (const axis of axesToShare(kernel, nest)) {
+      const parts = this.#partsOf(kernel, nest, () => new Scope(team, axis))
+      const shares = parts.map((p) => p.scope.shares)
+      const balance = Math.min(balanceOf(shares, 2), balanceOf(shares, this.#threads))
+      if (balance > (best?.balance ?? WORTHWHILE)) best = { parts, balance }
+      if (balance >= BALANCED) break
+    }
+    return best && best.parts.map(({ scope, title }) => {
+      const f = this.#function(title)
+      scope.finish(f.body)
+      return f
+    })
+  }
+
+  /** Contractions have one function for each form of column tile. */
+  #partsOf(kernel: LoweredKernel, nest: Nest, scopeOf: () => Scope): Part[] {
+    const title = `${kernel.name}: ${kernel.title}`
+    const part = (body: (scope: Scope) => void): Part => {
+      this.#scratchUsed = 0
+      const scope = scopeOf()
+      body(scope)
+      return { scope, title }
+    }
+    const tiling = tilingOf(new Scope(), kernel, nest, this)
+    if (!tiling) return [part((scope) => emitFold(scope, kernel, nest, this))]
+    return columnTiles(nest, tiling).map((t) => part((scope) => emitContraction(scope, kernel, nest, this, tiling, t)))
+  }
+
   /** Kernels of the body stay functions of their own, so that each is compiled well by itself. */
-  #loop({ name, title }: LoweredKernel, loop: LoweredLoop): Func {
-    const body = loop.body.map((k) => (k.loop ? this.#loop(k, k.loop) : this.#kernel(k)))
+  #loop({ name, title }: LoweredKernel, loop: LoweredLoop): Step {
+    const body = loop.body.map((k) => this.#steps(k)).flat()
     const f = this.#function(`${name}: ${title}`)
     const code = f.body
     const t: Local = { type: 'i32' }
@@ -125,42 +284,57 @@ class Emission implements Module {
       code.i32(base)
       if (step) code.get(t).i32(step).op('i32.mul').op('i32.add')
     }
-    const moves = (list: readonly Move[]): void => {
-      for (const m of list) {
-        if (!m.bytes) continue
-        address(m.to, m.toStep)
-        address(m.from, m.fromStep)
-        code.i32(m.bytes).copy()
-      }
+    const moves = (list: readonly Move[]): Step => ({
+      shared: false,
+      reads: list.map((m) => ({ from: m.from, to: m.from + m.fromStep * (loop.length - 1) + m.bytes })),
+      writes: list.map((m) => ({ from: m.to, to: m.to + m.toStep * (loop.length - 1) + m.bytes })),
+      emit: () => {
+        for (const m of list) {
+          if (!m.bytes) continue
+          address(m.to, m.toStep)
+          address(m.from, m.fromStep)
+          code.i32(m.bytes).copy()
+        }
+      },
+    })
+    const [before, enter, leave, after] = [loop.before, loop.enter, loop.leave, loop.after].map(moves)
+    const shared = body.some((s) => s.shared)
+    const inside = [enter, ...body, leave]
+    // What one turn of the loop leaves running, the next one may meet.
+    const sequence = this.#team && shared ? new Sequence(code, this.#team, loop.length ? [before, ...inside] : [before]) : null
+    const add = (step: Step): void => {
+      if (sequence) sequence.add(step)
+      else step.emit(code)
     }
-    moves(loop.before)
+    const touched = touchedByAll([before, ...inside, after])
+    if (sequence) this.#team!.alone(code, () => before.emit(code))
+    else before.emit(code)
     if (loop.length) {
       code.i32(loop.reverse ? loop.length - 1 : 0).set(t)
       code.within('loop', (again) => {
-        moves(loop.enter)
-        for (const k of body) code.call(k)
-        moves(loop.leave)
+        for (const step of inside) add(step)
         code.get(t).i32(loop.reverse ? -1 : 1).op('i32.add').tee(t)
         if (loop.reverse) code.i32(0).op('i32.ge_s').brIf(again)
         else code.i32(loop.length).op('i32.lt_s').brIf(again)
       })
     }
-    moves(loop.after)
-    return f
+    add(after)
+    sequence?.finish()
+    return { shared, ...touched, emit: (c) => void c.call(f) }
   }
 
   #kernel(kernel: LoweredKernel): Func {
     const f = this.#function(`${kernel.name}: ${kernel.title}`)
-    const nests = kernel.nests.filter((n) => !n.free.includes(0) && n.stores.length)
-    let scope = new Scope()
+    const nests = nestsOf(kernel)
+    let scope = new Scope(this.#team)
     // Contractions get functions of their own where they have company: hot loops stay in small functions.
     const apart = (body: (scope: Scope) => void): void => {
-      const own = new Scope()
+      const own = new Scope(this.#team)
       const part = this.#function(`${kernel.name}: part`)
       body(own)
       own.finish(part.body)
       scope.finish(f.body)
-      scope = new Scope()
+      scope = new Scope(this.#team)
       f.body.call(part)
     }
     for (const nest of nests) {
@@ -181,3 +355,12 @@ class Emission implements Module {
     return f
   }
 }
+
+/** A function under construction. */
+interface Part {
+  readonly scope: Scope
+  readonly title: string
+}
+
+/** Nests that do anything. */
+const nestsOf = (kernel: LoweredKernel): Nest[] => kernel.nests.filter((n) => !n.free.includes(0) && n.stores.length)

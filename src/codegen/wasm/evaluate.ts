@@ -1,14 +1,16 @@
 import { InternalError } from '../../ir/errors.ts'
 import { inOrder, type Expr } from '../../ir/expression.ts'
 import { halfBits, isHalf } from '../../ir/half.ts'
+import type { Routine } from '../../ir/scalar.ts'
 import { DTYPES, type DType, type Shape } from '../../ir/types.ts'
 import type { LoweredKernel, Nest, Store } from '../nest.ts'
 import { accessOf, gatherLanes, loadLanes, loadOne, loadSplat, pointerBase, type Address } from './access.ts'
 import { axisBit, CORE, Dependence } from './dependence.ts'
 import type { Code, Func, Imported, Local, ValueType } from './encoder/assembler.ts'
 import type { HostName } from './host.ts'
-import { actsAt, applyLanes, castLanes, extract, hasLanes, isLaneType, splat } from './lanes.ts'
+import { actsAt, applyLanes, castLanes, extract, hasLanes, isLaneType, pseudoExtremum, splat } from './lanes.ts'
 import { applyScalar, bitcastScalar, castScalar, constant, valueType, type Place } from './scalars.ts'
+import { transpose4 } from './routines.ts'
 import type { Scope } from './scope.ts'
 
 /** What a function under construction may ask of the module around it. */
@@ -18,6 +20,8 @@ export interface Module {
   philox(): Func
   /** `(from0 … from3, count, to, step)`: see routines.ts. */
   transpose(): Func
+  /** See routine.ts. */
+  routine(routine: Routine, lanes: boolean): Func
   /** Address of scratch memory that is the caller's until the next nest. */
   scratch(bytes: number): number
 }
@@ -38,6 +42,8 @@ export class Evaluator implements Place {
   readonly #kernel: LoweredKernel
   readonly #module: Module
   readonly #depends: Dependence
+  /** Axes that the function is told: they stand still in it, but anywhere. */
+  readonly #rows: number
   /** Level at which the core's value is bound; the emitter of the nest sets it. */
   coreLevel = 0
   /** Axes along which points of one iteration differ: tiles that are unrolled. */
@@ -46,6 +52,7 @@ export class Evaluator implements Place {
   constructor(scope: Scope, kernel: LoweredKernel, nest: Nest, module: Module) {
     this.scope = scope
     this.extents = [...nest.free, ...nest.reduced]
+    this.#rows = nest.rows?.length ?? 0
     this.#kernel = kernel
     this.#module = module
     this.#depends = new Dependence(nest)
@@ -190,6 +197,8 @@ export class Evaluator implements Place {
       }
       case 'random':
         return this.#randomWord(e, p, 0)
+      case 'rarely':
+        return this.#rarely(e, p)
       case 'scalar': {
         const push = (a: Expr): (() => void) => () => this.#pushOne(a, p, e)
         if (e.op === 'cast') castScalar(code, e.args[0].dtype, e.dtype, push(e.args[0]))
@@ -255,12 +264,19 @@ export class Evaluator implements Place {
       case 'position':
         splat(this, 'i32', () => this.#pushForm(e, p))
         code.get(this.#steps(e.index.coefficients[axis])).op('i32x4.add')
-        return castLanes(this, 'i32', e.dtype, () => {})
+        return castLanes(this, 'i32', e.dtype, () => {}, () => this.pushNumber(1, e.dtype, true))
       case 'random':
         return this.#random(e, p)
+      case 'rarely':
+        return this.#rarely(e, p)
       case 'scalar': {
         const push = (a: Expr): (() => void) => () => this.#pushLanes(a, p, e)
-        if (e.op === 'cast') castLanes(this, e.args[0].dtype, e.dtype, push(e.args[0]))
+        const extremum = pseudoExtremum(e)
+        if (extremum) {
+          push(extremum.a)()
+          push(extremum.b)()
+          code.op(extremum.op)
+        } else if (e.op === 'cast') castLanes(this, e.args[0].dtype, e.dtype, push(e.args[0]), () => this.pushNumber(1, e.dtype, true))
         else if (e.op === 'bitcast') push(e.args[0])()
         else if (e.op === 'shl' || e.op === 'shr') {
           applyLanes(this, e.op, e.dtype, [push(e.args[0]), () => this.#pushOne(e.args[1], { ...p, lanes: null }, null)])
@@ -297,6 +313,38 @@ export class Evaluator implements Place {
     gatherLanes(this, e.dtype, Array.from({ length: width }, (_, l) => lane(l)))
   }
 
+  /**
+   * Loads four vectors along `axis`, one for each lane of the point, and turns them into the vectors of this point and of the
+   * next three along `axis`: what is contiguous along the one and wanted along the other.
+   */
+  turn(e: Extract<Expr, { kind: 'load' }>, p: Point, axis: number): void {
+    const along = p.lanes!.axis
+    const moved = (by: readonly [number, number]): Point => ({ ...p, at: p.at.with(by[0], p.at[by[0]] + by[1]) })
+    const columns = [0, 1, 2, 3].map((l) => {
+      const a = this.#addressOf(e, moved([along, l]))
+      const column = this.local('v128')
+      a.base()
+      this.code.memory('v128.load', a.offset, 4).set(column)
+      return column
+    })
+    transpose4(this.code, columns, (push, k) => void this.scope.value(this.#key(e, moved([axis, k])), this.#level(e), 'v128', push))
+  }
+
+  /** The routine is called where the condition holds, in any lane; in the others its result does not count. */
+  #rarely(e: Extract<Expr, { kind: 'rarely' }>, p: Point): void {
+    const { code } = this
+    const [condition, usual, x] = e.args.map((a) => this.value(a, p))
+    const result = this.local(usual.type)
+    code.get(usual).set(result).get(condition)
+    if (p.lanes) code.op('v128.any_true')
+    code.within('if', () => {
+      code.get(x).call(this.#module.routine(e.routine, p.lanes !== null))
+      if (p.lanes) code.get(usual).get(condition).op('v128.bitselect')
+      code.set(result)
+    })
+    code.get(result)
+  }
+
   // --- Random words ---------------------------------------------------------------------------------------------------
 
   /** The block of four words in which word `index` + `shift` lies. */
@@ -320,7 +368,7 @@ export class Evaluator implements Place {
   #random(e: Extract<Expr, { kind: 'random' }>, p: Point): void {
     const { axis, width } = p.lanes!
     const { coefficients, offset } = e.index
-    const others = coefficients.every((c, i) => i === axis || c % 4 === 0 || this.extents[i] <= 1)
+    const others = coefficients.every((c, i) => i === axis || c % 4 === 0 || (this.extents[i] <= 1 && i >= this.#rows))
     const aligned = others && (offset + p.at[axis]) % 4 === 0
     if (coefficients[axis] === 1 && aligned) return this.#randomBlock(e, p, 0)
     this.#randomWord(e, p, 0)

@@ -1,25 +1,17 @@
 import { axis as axisForm } from '../../ir/affine.ts'
-import { inOrder, type Expr } from '../../ir/expression.ts'
-import type { Combine } from '../../ir/op.ts'
-import { rowMajor, sizeOf, type DType } from '../../ir/types.ts'
+import type { Expr } from '../../ir/expression.ts'
+import { rowMajor, type Shape } from '../../ir/types.ts'
 import type { LoweredKernel, Nest } from '../nest.ts'
-import { orderOf } from '../order.ts'
-import { Accumulators, type Form, type Parts } from './accumulators.ts'
+import { Accumulators, type Parts } from './accumulators.ts'
 import type { Local } from './encoder/assembler.ts'
 import { Evaluator, type Module, type Point } from './evaluate.ts'
-import { isLaneType } from './lanes.ts'
+import { scheduleOf, turnedLoads, type Schedule } from './schedule.ts'
 import type { Scope } from './scope.ts'
-import { emitStores, storesInLanes } from './stores.ts'
-import { evenLanes, evenUnroll, tilesOf, type Tiles } from './tiles.ts'
+import { emitStores, emitStoresOfTile } from './stores.ts'
+import { tilesOf, type Tiles } from './tiles.ts'
 
-/** Combinations that may meet in any order with the same bits. */
-const associative = (combine: Combine, d: DType): boolean =>
-  combine === 'max' || combine === 'min' || ((combine === 'sum' || combine === 'prod') && (d === 'i32' || d === 'u32'))
-
-/** Below this many operations in all, size counts for more than speed: a few microseconds. */
-const LITTLE_WORK = 40_000
-/** Operations of a body that may well be emitted twice. */
-const SHORT_BODY = 8
+/** Bytes of the accumulators that stay in memory at a time: a part of the first-level cache. */
+const BLOCK = 8192
 
 /** Emits a map, a fold or a running sum into the scope. */
 export function emitFold(scope: Scope, kernel: LoweredKernel, nest: Nest, module: Module): void {
@@ -27,96 +19,47 @@ export function emitFold(scope: Scope, kernel: LoweredKernel, nest: Nest, module
   new Fold(scope, kernel, nest, module).emit()
 }
 
+/** A step along some axes. */
+type By = ReadonlyMap<number, number>
+
 class Fold {
   readonly #scope: Scope
   readonly #kernel: LoweredKernel
   readonly #nest: Nest
+  readonly #module: Module
   readonly #ev: Evaluator
-  /** The innermost free axis with more than one point, and the last reduced one; −1 if there is none. */
-  readonly #inner: number
+  readonly #s: Schedule
+  /** The last reduced axis (−1: there is none), and those around it. */
   readonly #last: number
-  readonly #form: Form
-  /** Are there four partial results and a tail? (See order.ts.) */
-  readonly #partial: boolean
-  readonly #unroll: number
-  readonly #lanes: number
+  readonly #outerTerms: readonly number[]
 
   constructor(scope: Scope, kernel: LoweredKernel, nest: Nest, module: Module) {
     this.#scope = scope
     this.#kernel = kernel
     this.#nest = nest
+    this.#module = module
     this.#ev = new Evaluator(scope, kernel, nest, module)
-    this.#inner = nest.free.findLastIndex((n) => n > 1)
-    this.#last = nest.reduced.length ? nest.free.length + nest.reduced.length - 1 : -1
-    this.#form = this.#chooseForm()
-    this.#partial = this.#form === 'across' || (nest.value !== null && orderOf(nest) === 'lanes')
-    const { unroll, lanes } = this.#chooseTile()
-    this.#unroll = unroll
-    this.#lanes = lanes
+    this.#s = scheduleOf(this.#ev, nest)
+    const from = nest.free.length
+    this.#outerTerms = nest.reduced.slice(0, -1).flatMap((n, i) => (n === 1 ? [] : [from + i]))
+    this.#last = nest.reduced.length ? from + nest.reduced.length - 1 : -1
   }
 
-  // --- Choices --------------------------------------------------------------------------------------------------------
-
-  #chooseForm(): Form {
-    const { value, combine, reduced, running } = this.#nest
-    const ev = this.#ev
-    const costs: [Form, number][] = [['single', this.#cost(value, -1)]]
-    const { 0: inner, 1: last } = [this.#inner, this.#last]
-    if (inner >= 0 && storesInLanes(ev, this.#nest, inner) && (!value || ev.lanesAlong(value, inner))) {
-      costs.push(['beside', this.#cost(value, inner) / Math.min(4, ev.extents[inner])])
-    }
-    if (value && combine && !running && reduced.at(-1)! >= 8 && isLaneType(value.dtype) && ev.lanesAlong(value, last)) {
-      const may = associative(combine, value.dtype) || orderOf(this.#nest) === 'lanes'
-      // What is left to do once for each fold: adding up the lanes, and the stores in single values.
-      const rest = this.#nest.stores.reduce((n, s) => n + this.#cost(s.value, -1), 8)
-      if (may) costs.push(['across', this.#cost(value, last) / 4 + rest / reduced.at(-1)!])
-    }
-    // A map of nothing but constants is still better off in lanes.
-    return costs.reduce((a, b) => (b[1] <= a[1] ? b : a))[0]
-  }
-
-  /** Instructions for one vector along `axis` (−1: for one value): arithmetic, and loads by how they step. */
-  #cost(root: Expr | null, axis: number): number {
-    let cost = 0
-    for (const e of root ? inOrder([root]) : []) {
-      if (e.kind === 'lit' || e.kind === 'core') continue
-      if (axis >= 0 && !this.#ev.varies(e, axis)) cost += 0.25
-      else if (axis >= 0 && (e.kind === 'load' || e.kind === 'gather') && Math.abs(e.index.coefficients[axis]) !== 1) cost += 4
-      else cost += 1
-    }
-    return cost
-  }
-
-  /**
-   * How many vectors of how many lanes make a tile along the innermost free axis. Several independent accumulators hide
-   * the latency of an addition; that pays for its code if the body is small and there is much to do. Where there is little,
-   * a long body is not emitted a second time for what four lanes leave over: fewer lanes leave nothing.
-   */
-  #chooseTile(): { unroll: number; lanes: number } {
-    const { value, running, stores } = this.#nest
-    const roots = [...(value ? [value] : []), ...stores.map((s) => s.value)]
-    const weigh = (of: readonly Expr[]): number => inOrder(of).filter((e) => e.kind !== 'lit').length
-    const work = sizeOf(this.#ev.extents) * weigh(roots)
-    const extent = this.#inner < 0 ? 1 : this.#ev.extents[this.#inner]
-    // Random words come in blocks of four, which the evaluator relies on.
-    const even = work < LITTLE_WORK && weigh(roots) > SHORT_BODY && !inOrder(roots).some((e) => e.kind === 'random')
-    const lanes = this.#form !== 'beside' ? 1 : even ? evenLanes(extent) : 4
-    const chained = value && !running && work >= LITTLE_WORK && !stores.some((s) => s.accumulate)
-    if (!chained || this.#form === 'single' || (this.#form === 'beside' && this.#partial)) return { unroll: 1, lanes }
-    const most = weigh([value]) <= 4 ? 4 : weigh([value]) <= 8 ? 2 : 1
-    return { unroll: evenUnroll(this.#form === 'beside' ? Math.ceil(extent / 4) : extent, most), lanes }
-  }
-
-  // --- Loops ----------------------------------------------------------------------------------------------------------
+  // --- Loops over points ----------------------------------------------------------------------------------------------
 
   emit(): void {
     const { free } = this.#nest
-    if (this.#inner < 0) return this.#tile(tilesOf(1, 1, 1)[0])
-    const outer = free.flatMap((n, i) => (n > 1 && i !== this.#inner ? [i] : []))
+    const { inner, jammed, unroll, lanes, rows, turned } = this.#s
+    if (inner < 0) return this.#tile(tilesOf(1, 1, 1)[0])
+    const outer = free.flatMap((n, i) => (n > 1 && i !== inner && i !== turned && !jammed.includes(i) ? [i] : []))
+    const along = (tiles: readonly Tiles[], body: (t: Tiles) => void): void => {
+      for (const t of tiles) this.#scope.loop(inner, t.start, t.count, t.step, () => body(t))
+    }
     this.#over(outer, () => {
-      for (const t of tilesOf(free[this.#inner], this.#unroll, this.#lanes)) {
-        this.#scope.loop(this.#inner, t.start, t.count, t.step, () => this.#tile(t))
-      }
+      if (turned >= 0) return this.#turned(turned)
+      if (!rows) return along(tilesOf(free[inner], unroll, lanes), (t) => this.#tile(t))
+      const vectors = Math.min(Math.floor(BLOCK / (16 * this.#fresh().count)), this.#scope.piece(inner, Math.ceil(free[inner] / lanes)))
+      along(tilesOf(free[inner], vectors, lanes), (t) => this.#block(t.points.at(-1)!.by + t.points.at(-1)!.width))
     })
   }
 
@@ -126,71 +69,129 @@ class Fold {
     this.#scope.loop(first, 0, this.#ev.extents[first], 1, () => this.#over(rest, body))
   }
 
-  /** The points of a tile, moved further along some reduced axis. */
-  #points(t: Tiles, by: number, cores: readonly Local[] = [], lanes: Point['lanes'] = null): Point[] {
-    return t.points.map((p, i) => {
-      const at = new Map([[this.#last, by], [this.#inner, p.by]])
-      const beside = this.#form === 'beside' ? { axis: this.#inner, width: p.width } : null
-      return this.#ev.point(at, lanes ?? beside, cores[i] ?? null)
-    })
+  /** The points of a tile, moved further along some reduced axes. */
+  #points(t: Tiles, by: By, cores: readonly Local[] = [], lanes: Point['lanes'] = null): Point[] {
+    return t.points.flatMap((p, i) => this.#jam.map((jam, j) => {
+      const at = new Map([...by, ...jam, [this.#s.inner, p.by]])
+      const beside = this.#s.form === 'beside' ? { axis: this.#s.inner, width: p.width } : null
+      return this.#ev.point(at, lanes ?? beside, cores[i * this.#jam.length + j] ?? null)
+    }))
+  }
+
+  /** All points of the jammed axes. */
+  get #jam(): readonly By[] {
+    return pointsOf(this.#s.jammed, this.#ev.extents)
   }
 
   #tile(t: Tiles): void {
-    const { value, combine, reduced, running } = this.#nest
+    const { value, reduced, running } = this.#nest
     const ev = this.#ev
-    ev.unrolled = t.points.length > 1 ? 1 << this.#inner : 0
-    if (!value || !combine) {
-      for (const p of this.#points(t, 0)) emitStores(ev, this.#nest, p)
-      return
-    }
-    const folds = t.points.map(() => new Accumulators(ev, combine, value.dtype, this.#form, this.#parts()))
-    const outer = reduced.slice(0, -1).map((_, i) => this.#nest.free.length + i)
-    if (!reduced.includes(0)) this.#over(outer.filter((i) => ev.extents[i] > 1), () => this.#terms(t, folds))
+    const varied = [...this.#s.jammed, ...(t.points.length > 1 ? [this.#s.inner] : [])]
+    ev.unrolled = varied.reduce((m, i) => m | (1 << i), 0)
+    if (!value) return emitStoresOfTile(ev, this.#nest, this.#points(t, new Map()))
+    const folds = this.#points(t, new Map()).map(() => this.#fresh().begin())
+    if (!reduced.includes(0)) this.#terms(t, folds)
     if (running) return
     const cores = folds.map((f) => f.result())
     ev.coreLevel = this.#scope.level
-    for (const p of this.#points(t, 0, cores)) emitStores(ev, this.#nest, p)
+    emitStoresOfTile(ev, this.#nest, this.#points(t, new Map(), cores))
+  }
+
+  #fresh(): Accumulators {
+    const { combine, value } = this.#nest
+    return new Accumulators(this.#ev, combine!, value!.dtype, this.#s.form, this.#parts())
   }
 
   #parts(): Parts {
-    if (!this.#partial) return 'one'
+    if (!this.#s.partial) return 'one'
     return this.#nest.reduced.at(-1)! % 4 ? 'four and tail' : 'four'
   }
 
-  /** All terms along the last reduced axis. */
-  #terms(t: Tiles, folds: readonly Accumulators[]): void {
-    const { reduced, running, value } = this.#nest
-    const ev = this.#ev
-    const n = reduced.at(-1)!
-    if (!this.#partial) {
-      this.#scope.loop(this.#last, 0, n, 1, () => {
-        const position = folds[0].pair ? this.#position() : null
-        this.#points(t, 0).forEach((p, i) => folds[i].add(value!, p, 0, position))
-        if (!running) return
-        ev.coreLevel = this.#scope.level
-        for (const p of this.#points(t, 0, folds.map((f) => f.running))) emitStores(ev, this.#nest, p)
-      })
-      return
-    }
-    const quads = Math.floor(n / 4)
-    const across = this.#form === 'across'
-    const unrolled = ev.unrolled
-    ev.unrolled |= across ? 0 : 1 << this.#last
-    if (quads) {
-      this.#scope.loop(this.#last, 0, quads, 4, () => {
-        for (let k = 0; k < (across ? 1 : 4); k++) {
-          const lanes = across ? { axis: this.#last, width: 4 } : null
-          this.#points(t, k, [], lanes).forEach((p, i) => folds[i].add(value!, p, k, null))
+  /**
+   * A map by squares of four by four points. Along `axis` four squares at a time, which is a line of memory of what is
+   * contiguous there.
+   */
+  #turned(axis: number): void {
+    const { inner } = this.#s
+    const { free } = this.#nest
+    for (const q of tilesOf(free[axis], 4, 4)) {
+      const whole = q.points.filter((p) => p.width === 4).length
+      this.#scope.loop(axis, q.start, q.count, q.step, () => {
+        for (const t of tilesOf(free[inner], 1, 4)) {
+          this.#scope.loop(inner, t.start, t.count, t.step, () => {
+            if (whole) this.#scope.loop(axis, 0, whole, 4, () => this.#square(t, axis, 4))
+            if (whole < q.points.length) this.#scope.loop(axis, 4 * whole, 1, 4, () => this.#square(t, axis, q.points.at(-1)!.width))
+          })
         }
       })
     }
-    this.#scope.loop(this.#last, 4 * quads, 1, 1, () => {
-      if (across && n % 4) {
-        this.#points(t, 0, [], { axis: this.#last, width: n % 4 }).forEach((p, i) => folds[i].addLanesToTail(value!, p))
+  }
+
+  #square(t: Tiles, axis: number, count: number): void {
+    const { stores } = this.#nest
+    this.#unrolled([axis], () => {
+      const [first] = this.#points(t, new Map())
+      if (count === 4 && t.points[0].width === 4) {
+        for (const e of turnedLoads(stores.map((s) => s.value), this.#s.inner, axis)) this.#ev.turn(e, first, axis)
       }
-      for (let k = 0; !across && k < n % 4; k++) this.#points(t, k).forEach((p, i) => folds[i].add(value!, p, 4, null))
+      for (let k = 0; k < count; k++) for (const p of this.#points(t, new Map([[axis, k]]))) emitStores(this.#ev, this.#nest, p)
     })
-    ev.unrolled = unrolled
+  }
+
+  // --- Loops over terms -----------------------------------------------------------------------------------------------
+
+  #terms(t: Tiles, folds: readonly Accumulators[]): void {
+    if (this.#s.written) {
+      this.#unrolled([...this.#outerTerms, this.#last], () => {
+        for (const by of pointsOf([...this.#outerTerms, this.#last], this.#ev.extents)) this.#add(t, folds, by, 0)
+      })
+    } else this.#over(this.#outerTerms, () => this.#termsAlong(t, folds))
+  }
+
+  #unrolled(axes: readonly number[], body: () => void): void {
+    const before = this.#ev.unrolled
+    this.#ev.unrolled = axes.reduce((m, i) => m | (1 << i), before)
+    body()
+    this.#ev.unrolled = before
+  }
+
+  /** One term of every point of the tile, into accumulator k. A running sum is stored at once. */
+  #add(t: Tiles, folds: readonly Accumulators[], by: By, k: number): void {
+    const { value, running } = this.#nest
+    const position = folds[0].pair ? this.#position() : null
+    this.#points(t, by).forEach((p, i) => folds[i].add(value!, p, k, position))
+    if (!running) return
+    this.#ev.coreLevel = this.#scope.level
+    for (const p of this.#points(t, by, folds.map((f) => f.running))) emitStores(this.#ev, this.#nest, p)
+  }
+
+  /** All terms along the last reduced axis. */
+  #termsAlong(t: Tiles, folds: readonly Accumulators[]): void {
+    const n = this.#nest.reduced.at(-1)!
+    if (!this.#s.partial) return this.#scope.loop(this.#last, 0, n, 1, () => this.#add(t, folds, new Map(), 0))
+    if (this.#s.form === 'across') return this.#termsAcross(t, folds)
+    const quads = Math.floor(n / 4)
+    if (quads) this.#scope.loop(this.#last, 0, quads, 4, () => this.#some(t, folds, 4, (k) => k))
+    this.#scope.loop(this.#last, 4 * quads, 1, 1, () => this.#some(t, folds, n % 4, () => 4))
+  }
+
+  /** `count` terms one after the other. */
+  #some(t: Tiles, folds: readonly Accumulators[], count: number, into: (k: number) => number): void {
+    this.#unrolled([this.#last], () => {
+      for (let k = 0; k < count; k++) this.#add(t, folds, new Map([[this.#last, k]]), into(k))
+    })
+  }
+
+  #termsAcross(t: Tiles, folds: readonly Accumulators[]): void {
+    const { reduced, value } = this.#nest
+    const n = reduced.at(-1)!
+    const points = (width: number): Point[] => this.#points(t, new Map(), [], { axis: this.#last, width })
+    if (n >= 4) {
+      this.#scope.loop(this.#last, 0, Math.floor(n / 4), 4, () => points(4).forEach((p, i) => folds[i].add(value!, p, 0, null)))
+    }
+    if (n % 4) {
+      this.#scope.loop(this.#last, n - (n % 4), 1, 1, () => points(n % 4).forEach((p, i) => folds[i].addLanesToTail(value!, p)))
+    }
   }
 
   /** Row-major position among the reduced axes. */
@@ -201,4 +202,58 @@ class Fold {
     const index = strides.reduce((f, s, i) => ({ ...f, coefficients: f.coefficients.with(this.#nest.free.length + i, s) }), zero)
     return this.#kernel.expressions.position(index, 'i32')
   }
+
+  // --- Accumulators in memory -----------------------------------------------------------------------------------------
+
+  /**
+   * So many points along the inner axis, with a few terms at a time: each row of what is folded is read from one end to the
+   * other, as memory likes it, instead of one line of each of all rows.
+   */
+  #block(extent: number): void {
+    const scope = this.#scope
+    const { inner, lanes, rows, partial } = this.#s
+    const bytes = 16 * this.#fresh().count
+    const address = this.#module.scratch(bytes * Math.ceil(extent / lanes))
+    const pointer = this.#ev.local('i32')
+    const each = (body: (t: Tiles, folds: Accumulators) => void): void => {
+      scope.pushScratchBase()
+      scope.code.set(pointer)
+      for (const t of tilesOf(extent, 1, lanes)) {
+        scope.loop(inner, t.start, t.count, t.step, () => {
+          body(t, this.#fresh())
+          scope.code.get(pointer).i32(bytes).op('i32.add').set(pointer)
+        })
+      }
+    }
+    const terms = (count: number, into: (k: number) => number): void => each((t, folds) => {
+      folds.fetch(pointer, address)
+      this.#some(t, [folds], count, into)
+      folds.keep(pointer, address)
+    })
+    each((_, folds) => folds.begin().keep(pointer, address))
+    const n = this.#nest.reduced.at(-1)!
+    const quads = n - (n % 4)
+    const several = partial ? quads - (quads % rows) : n - (n % rows)
+    const of = (k: number): number => (partial ? k % 4 : 0)
+    const along = (start: number, count: number, step: number, body: () => void): void => {
+      if (count) scope.loop(this.#last, start, count, step, body)
+    }
+    this.#over(this.#outerTerms, () => {
+      along(0, several / rows, rows, () => terms(rows, of))
+      if (partial) along(several, (quads - several) / 4, 4, () => terms(4, of))
+      const rest = n - (partial ? quads : several)
+      along(n - rest, Math.min(rest, 1), 1, () => terms(rest, () => (partial ? 4 : 0)))
+    })
+    if (this.#nest.running) return
+    each((t, folds) => {
+      folds.fetch(pointer, address)
+      const core = folds.result()
+      this.#ev.coreLevel = scope.level
+      for (const p of this.#points(t, new Map(), [core])) emitStores(this.#ev, this.#nest, p)
+    })
+  }
 }
+
+/** The points of these axes in row-major order. */
+const pointsOf = (axes: readonly number[], extents: Shape): By[] =>
+  axes.reduce<By[]>((all, a) => all.flatMap((by) => Array.from({ length: extents[a] }, (_, i) => new Map([...by, [a, i]]))), [new Map()])

@@ -52,6 +52,16 @@ export function hasLanes(e: Extract<Expr, { kind: 'scalar' }>, varies: (arg: Exp
   return d !== 'bool' && (e.op === 'sign' || (d !== 'f32' && IDENTITY.has(e.op))) ? true : TABLE[d]?.[e.op] !== undefined
 }
 
+/** What one instruction gives for `b < a ? b : a` (pmin) or `a < b ? b : a` (pmax), NaN and zeros as there; null for other selects. */
+export function pseudoExtremum(e: Extract<Expr, { kind: 'scalar' }>): { readonly op: 'f32x4.pmin' | 'f32x4.pmax'; readonly a: Expr; readonly b: Expr } | null {
+  if (e.op !== 'select' || e.dtype !== 'f32') return null
+  const [condition, b, a] = e.args
+  if (condition.kind !== 'scalar' || condition.op !== 'lt') return null
+  const [less, more] = condition.args
+  if (less === b && more === a) return { op: 'f32x4.pmin', a, b }
+  return less === a && more === b ? { op: 'f32x4.pmax', a, b } : null
+}
+
 /** One operation in four lanes: leaves the result on the stack. The count of a shift is pushed as one i32. */
 export function applyLanes(place: Place, op: ScalarOp, d: DType, args: readonly Push[]): void {
   const { code } = place
@@ -99,13 +109,15 @@ function signOfInts(place: Place, d: DType, arg: Push): void {
   code.i32(0).op('i32x4.splat', 'i32x4.gt_s', 'i32x4.sub')
 }
 
-/** Lanes as another dtype, with the meaning of a scalar cast. */
-export function castLanes(place: Place, from: DType, to: DType, push: Push): void {
+/** Lanes as another dtype, with the meaning of a scalar cast. `one` pushes 1 of that type in all lanes. */
+export function castLanes(place: Place, from: DType, to: DType, push: Push, one: Push): void {
   const { code } = place
   push()
   if (from === to) return
-  if (from === 'bool') code.op('i32x4.neg')
-  if (to === 'bool') {
+  if (from === 'bool') {
+    one()
+    code.op('v128.and')
+  } else if (to === 'bool') {
     if (from === 'f32') code.f32(0).op('f32x4.splat', 'f32x4.ne')
     else code.i32(0).op('i32x4.splat', 'i32x4.ne')
   } else if (to === 'f32') code.op(from === 'u32' ? 'f32x4.convert_i32x4_u' : 'f32x4.convert_i32x4_s')

@@ -1,10 +1,23 @@
 import type { Shape } from '../../ir/types.ts'
 import { Code, type Local, type ValueType } from './encoder/assembler.ts'
+import type { Row } from './rows.ts'
+import type { Share, Team } from './threads.ts'
 
 /** Where an access goes: a byte offset and a stride in bytes for each axis of the nest. */
 export interface Access {
   readonly offset: number
   readonly strides: readonly number[]
+  /** Is it scratch memory, of which each thread has its own? */
+  readonly scratch?: boolean
+  /** Loops down to this level do not move it: it begins anew in each of their iterations. Default 0. */
+  readonly outside?: number
+}
+
+/** Bytes that every thread has for itself, at an address in its scratch memory. */
+export interface Own {
+  readonly from: number
+  readonly to: number
+  readonly scratch: number
 }
 
 interface Pointer {
@@ -17,8 +30,8 @@ interface Pointer {
 
 interface Level {
   readonly code: Code
-  /** Null for the body of the function. */
-  readonly loop: { readonly axis: number; readonly count: number; readonly step: number } | null
+  /** Null for the body of the function. `shared`: its iterations are divided among the threads. */
+  readonly loop: { readonly axis: number; readonly count: number; readonly step: number; readonly shared: boolean } | null
   readonly pointers: Map<string, Pointer>
   readonly values: Map<string, Local>
   /** Locals that live as long as this level. */
@@ -42,6 +55,24 @@ export class Scope {
   #current = 0
   /** For each axis of the nest: where the present loops and tiles start. */
   #origin: number[] = []
+  readonly #team: Team | null
+  readonly #shared: number
+  #insideShared = false
+  readonly #rows: readonly Row[]
+  readonly #own: Own | null
+  /** The loops along the axis that threads share, as far as none of them is inside another. */
+  readonly shares: Share[] = []
+
+  /**
+   * `team`: the code runs on several threads; they divide the outermost loops along the axis `shared` among them. `rows`: the
+   * first axes stand where these say, and `own` is what each thread has elsewhere.
+   */
+  constructor(team: Team | null = null, shared = -1, rows: readonly Row[] = [], own: Own | null = null) {
+    this.#team = team
+    this.#rows = rows
+    this.#own = own
+    this.#shared = team ? shared : -1
+  }
 
   /** Code of the level in which instructions are now being placed. */
   get code(): Code {
@@ -127,21 +158,42 @@ export class Scope {
 
   /**
    * `count` (≥ 1) iterations along `axis`, from `start` (relative to where the present loops along it stand) in steps
-   * of `step`. A single iteration makes no loop.
+   * of `step`. A single iteration makes no loop, unless threads share it: then only the first of them runs it.
    */
   loop(axis: number, start: number, count: number, step: number, body: () => void): void {
+    const shared = axis === this.#shared && !this.#insideShared
     this.#origin[axis] += start
-    if (count === 1) body()
+    if (count === 1 && !shared) body()
     else {
-      this.#levels.push(newLevel({ axis, count, step }))
+      this.#levels.push(newLevel({ axis, count, step, shared }))
       this.#current++
+      this.#insideShared ||= shared
       body()
-      this.#close(count)
+      if (shared) {
+        this.#insideShared = false
+        this.shares.push({ start: this.#origin[axis], count, step })
+        this.#closeShared(count)
+      } else this.#close(count)
     }
     this.#origin[axis] -= start
   }
 
-  #close(count: number): void {
+  /** How many of `count` should go into one iteration of a loop along the axis, for each thread to have some; else all. */
+  piece(axis: number, count: number): number {
+    return axis === this.#shared && !this.#insideShared ? Math.ceil(count / this.#team!.most) : count
+  }
+
+  /** The iterations of this thread only, if it has any. */
+  #closeShared(count: number): void {
+    const outer = this.#levels[this.#current - 1]
+    const [first, number] = [0, 1].map(() => this.#take('i32', this.#current - 1))
+    this.#team!.share(outer.code, count, first, number)
+    outer.code.get(number).within('if', () => this.#close(count, { first, number }))
+    outer.free.push(first, number)
+  }
+
+  /** `part`: the first iteration that is run, and how many are; without it all of them. */
+  #close(count: number, part: { readonly first: Local; readonly number: Local } | null = null): void {
     const inner = this.#levels.pop()!
     this.#current--
     const outer = this.#levels[this.#current]
@@ -151,6 +203,7 @@ export class Scope {
       if (p.parent) code.get(p.parent)
       if (p.start || !p.parent) code.i32(p.start)
       if (p.start && p.parent) code.op('i32.add')
+      if (part) code.get(part.first).i32(p.increment).op('i32.mul').op('i32.add')
       code.set(p.local)
     }
     // The pointer whose end is a constant counts the iterations; else any pointer, else a counter of its own.
@@ -158,7 +211,11 @@ export class Scope {
     let extra: Local | null = null
     if (!last) {
       extra = this.#take('i32', this.#current)
-      code.i32(count).set(extra)
+      if (part) code.get(part.number).set(extra)
+      else code.i32(count).set(extra)
+    } else if (part) {
+      extra = this.#take('i32', this.#current)
+      code.get(part.number).i32(last.increment).op('i32.mul').get(last.local).op('i32.add').set(extra)
     } else if (last.parent) {
       extra = this.#take('i32', this.#current)
       code.get(last.local).i32(count * last.increment).op('i32.add').set(extra)
@@ -182,30 +239,76 @@ export class Scope {
    * Address of the access at the point `at` (of the present iteration): a local to be added to a constant offset.
    * The offset is not negative where the access is in bounds: what moves downwards is counted from its far end.
    */
-  address(access: Access, at: readonly number[]): { pointer: Local | null; offset: number } {
+  address(given: Access, at: readonly number[]): { pointer: Local | null; offset: number } {
+    const access = this.#moved(given)
     let { offset } = access
+    this.#rows.forEach(({ steps }, axis) => (offset += Math.min(0, access.strides[axis]) * (steps - 1)))
     access.strides.forEach((s, axis) => (offset += s ? s * at[axis] : 0))
-    for (const { loop } of this.#levels) {
-      const increment = loop ? access.strides[loop.axis] * loop.step : 0
+    this.#levels.forEach(({ loop }, l) => {
+      const increment = loop ? this.#increment(access, l) : 0
       if (increment < 0) offset += increment * (loop!.count - 1)
-    }
-    return { pointer: this.#pointer(access.strides, this.#levels.length - 1), offset }
+    })
+    return { pointer: this.#pointer(access, this.#levels.length - 1), offset }
   }
 
-  #pointer(strides: readonly number[], from: number): Local | null {
-    const increment = (l: number): number => strides[this.#levels[l].loop!.axis] * this.#levels[l].loop!.step
+  /** What one iteration of the loop at a level moves the access by. */
+  #increment({ strides, outside = 0 }: Access, level: number): number {
+    const { axis, step } = this.#levels[level].loop!
+    return level > outside ? strides[axis] * step : 0
+  }
+
+  /** The same access where this thread has the bytes. */
+  #moved(access: Access): Access {
+    const own = this.#own
+    if (!own || access.scratch || access.offset < own.from || access.offset >= own.to) return access
+    return { ...access, offset: access.offset - own.from + own.scratch, scratch: true }
+  }
+
+  /** What the function is told adds to an address: which row, and whose scratch memory; null: nothing. */
+  #start({ strides, scratch }: Access): Local | null {
+    const base = scratch && this.#team ? this.#scratchBase(this.#team) : null
+    const moving = this.#rows.map((row, i) => ({ ...row, by: strides[i] })).filter((r) => r.by)
+    if (!moving.length) return base
+    return this.literal(`row ${this.#rowKey(strides)} ${base !== null}`, 'i32', () => {
+      if (base) this.code.get(base)
+      moving.forEach(({ at, steps, by }, i) => {
+        // Backwards from the last row: a pointer is never negative.
+        if (by < 0) this.code.i32(steps - 1).get(at).op('i32.sub')
+        else this.code.get(at)
+        this.code.i32(Math.abs(by)).op('i32.mul')
+        if (i || base) this.code.op('i32.add')
+      })
+    })
+  }
+
+  #rowKey(strides: readonly number[]): string {
+    return this.#rows.map((_, i) => `${strides[i]};`).join('')
+  }
+
+  /** Pushes what is added to the address of scratch memory: where this thread's own begins. */
+  pushScratchBase(): void {
+    if (this.#team) this.code.get(this.#scratchBase(this.#team))
+    else this.code.i32(0)
+  }
+
+  #scratchBase(team: Team): Local {
+    return this.literal('scratch', 'i32', () => this.code.getGlobal(team.scratch))
+  }
+
+  #pointer(access: Access, from: number): Local | null {
+    const { strides, scratch } = access
     let level = from
-    while (level > 0 && increment(level) === 0) level--
-    if (level === 0) return null
-    let key = ''
-    for (let l = 1; l <= level; l++) key += `${increment(l)},`
+    while (level > 0 && this.#increment(access, level) === 0) level--
+    if (level === 0) return this.#start(access)
+    let key = `${scratch ? 'scratch,' : ''}${this.#rowKey(strides)}`
+    for (let l = 1; l <= level; l++) key += `${this.#increment(access, l)},`
     const { pointers, loop } = this.#levels[level]
     let pointer = pointers.get(key)
     if (!pointer) {
-      const by = increment(level)
+      const by = this.#increment(access, level)
       const start = by < 0 ? -by * (loop!.count - 1) : 0
       // It outlives single iterations: no local that the body has used may become a pointer.
-      pointer = { local: this.#take('i32', level - 1), parent: this.#pointer(strides, level - 1), start, increment: by }
+      pointer = { local: this.#take('i32', level - 1), parent: this.#pointer(access, level - 1), start, increment: by }
       pointers.set(key, pointer)
     }
     return pointer.local

@@ -1,6 +1,6 @@
 import { DTYPES } from '../../ir/types.ts'
 import type { Nest, Store } from '../nest.ts'
-import { loadLanes, loadOne, storeLanes, type Address } from './access.ts'
+import { loadLanes, loadOne, storeLanes, storePairs, type Address } from './access.ts'
 import type { Evaluator, Point } from './evaluate.ts'
 import { applyLanes } from './lanes.ts'
 import { applyScalar, memoryOp } from './scalars.ts'
@@ -15,6 +15,36 @@ export function emitStores(ev: Evaluator, nest: Nest, p: Point): void {
     const value = values[i]
     emitStore(ev, s, p, value ? () => ev.code.get(value) : () => ev.push(s.value, p))
   })
+}
+
+/**
+ * The stores of all points of a tile. Where two points fill a stretch of memory in turns (a step of two elements, one apart), their
+ * vectors are interleaved.
+ */
+export function emitStoresOfTile(ev: Evaluator, nest: Nest, points: readonly Point[]): void {
+  const left = [...points]
+  for (let p = left.shift(); p; p = left.shift()) {
+    const first = p
+    const other = left.findIndex((q) => nest.stores.some((s) => interleaves(s, first, q)))
+    if (other < 0) {
+      emitStores(ev, nest, first)
+      continue
+    }
+    const [q] = left.splice(other, 1)
+    const pairs = nest.stores.map((s) => [ev.value(s.value, first), ev.value(s.value, q)] as const)
+    nest.stores.forEach((s, i) => {
+      const [a, b] = pairs[i]
+      if (interleaves(s, first, q)) return storePairs(ev, ev.address(s.address, s, s.dtype, first), first.lanes!.width, a, b)
+      emitStore(ev, s, first, () => ev.code.get(a))
+      emitStore(ev, s, q, () => ev.code.get(b))
+    })
+  }
+}
+
+/** Does q fill what p leaves free? */
+function interleaves({ dtype, index: { coefficients }, indirect, accumulate }: Store, p: Point, q: Point): boolean {
+  if (!p.lanes || p.lanes.width !== q.lanes!.width || DTYPES[dtype].bytes !== 4 || indirect || accumulate) return false
+  return coefficients[p.lanes.axis] === 2 && coefficients.reduce((n, c, i) => n + c * (q.at[i] - p.at[i]), 0) === 1
 }
 
 function emitStore(ev: Evaluator, s: Store, p: Point, push: () => void): void {

@@ -122,6 +122,10 @@ export const tanh: Unary = unary('tanh')
 export const sigmoid: Unary = unary('sigmoid')
 /** The error function 2/√π · ∫₀ˣ e^(−t²) dt. */
 export const erf: Unary = unary('erf')
+/** The density of the standard normal distribution, φ(x) = e^(−x²/2)/√(2π). */
+export const normalPdf: Unary = unary('normalPdf')
+/** The standard normal distribution Φ(x) = ½·(1 + erf(x/√2)), accurate in its left tail, where that would cancel. */
+export const normalCdf: Unary = unary('normalCdf')
 /** Not x, for bool. */
 export const logicalNot: Unary = ((x: Tensor) => (checkDtype('logicalNot', ['bool'], [x]), apply('not', [x]))) as Unary
 /** All bits flipped, for integers. */

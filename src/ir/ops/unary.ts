@@ -1,7 +1,7 @@
 import { showValue } from '../arguments.ts'
 import { checkDtype, COMPARABLE, FLOATS, LOGICAL, NUMBERS, refuse } from '../checks.ts'
 import type { Node } from '../graph.ts'
-import { add, cast, cos, div, exp, mul, neg, sign, sin, square, sub } from '../lang/pointwise.ts'
+import { add, cast, cos, div, exp, mul, neg, normalCdf, normalPdf, sign, sin, square, sub } from '../lang/pointwise.ts'
 import type { OpDef } from '../op.ts'
 import type { Arith } from '../scalar.ts'
 import { DTYPES, isDType, isFloat, type DType } from '../types.ts'
@@ -38,6 +38,9 @@ export const UNARY: readonly OpDef[] = [
   unary('tanh', FLOATS, 18, (k, x) => k.tanh(x), slope((_, y) => sub(1, square(y)))), // 1 − y²
   unary('sigmoid', FLOATS, 16, (k, x) => k.sigmoid(x), slope((_, y) => mul(y, sub(1, y)))), // y·(1 − y)
   unary('erf', FLOATS, 20, (k, x) => k.erf(x), slope((x) => mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI)))), // 2/√π·e^(−x²)
+  unary('normalPdf', FLOATS, 22, (k, x) => k.normalPdf(x), slope((x, y) => neg(mul(x, y)))), // −x·φ(x)
+  unary('normalCdf', FLOATS, 38, (k, x) => k.normalCdf(x), slope((x) => normalPdf(x))),
+  unary('gelu', FLOATS, 40, (k, x) => k.gelu(x), slope((x) => add(normalCdf(x), mul(x, normalPdf(x))))), // Φ(x) + x·φ(x)
   unary('not', LOGICAL, 1, (k, x) => k.not(x), NONE),
   unary('stopGradient', [...COMPARABLE, 'f16', 'bf16'], 0, (_, x) => x, { derivative: 'stopped' }),
 ]

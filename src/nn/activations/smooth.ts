@@ -1,7 +1,7 @@
 import { checkOptions } from '../../ir/arguments.ts'
 import { checkDtype, FLOATS } from '../../ir/checks.ts'
-import { abs, add, div, erf, mul, sigmoid, square, tanh } from '../../ir/lang/pointwise.ts'
-import type { Tensor } from '../../ir/lang/tensor.ts'
+import { abs, add, div, mul, sigmoid, square, tanh } from '../../ir/lang/pointwise.ts'
+import { apply, type Tensor } from '../../ir/lang/tensor.ts'
 import type { DType } from '../../ir/types.ts'
 import { checkChoice } from '../numbers.ts'
 import { hardTanh } from './rectifiers.ts'
@@ -9,12 +9,12 @@ import { logOnePlusExp } from './softplus.ts'
 
 /** Options of {@link gelu}. */
 export interface GeluOptions {
-  /** `none` (default): by erf. `tanh`: the approximation of the paper, as GPT-2 uses it. */
+  /** `none` (default): x·Φ(x). `tanh`: the approximation of the paper, as GPT-2 uses it. */
   readonly approximate?: 'none' | 'tanh'
 }
 
 /**
- * x·Φ(x) = x/2 · (1 + erf(x/√2)), or x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks & Gimpel, 2016). Floats.
+ * x·Φ(x), or x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks & Gimpel, 2016), in forms that do not cancel for x < 0. Floats.
  * Errors: option/invalid, dtype/unsupported.
  */
 export function gelu<D extends DType>(x: Tensor<D>, options: GeluOptions = {}): Tensor<D> {
@@ -23,14 +23,15 @@ export function gelu<D extends DType>(x: Tensor<D>, options: GeluOptions = {}): 
   checkChoice('gelu', 'approximate', approximate, ['none', 'tanh'])
   checkDtype('gelu', FLOATS, [x])
   const u: Tensor = x
-  const bend = approximate === 'none' ? erf(mul(u, Math.SQRT1_2)) : tanh(cubic(u))
-  return mul(mul(u, 0.5), add(bend, 1)) as Tensor<D>
+  // (1 + tanh u) / 2 = σ(2u).
+  return (approximate === 'none' ? apply('gelu', [u]) : mul(u, sigmoid(cubic(u)))) as Tensor<D>
 }
 
-/** √(2/π)·(x + c·x³) as x·(1 + c·x²), with x held where tanh is flat: else ∞·0 would get into the gradient. */
+/** √(8/π)·(x + c·x³) as x·(a + b·x²), with x held where the sigmoid is flat: else ∞·0 would get into the gradient. */
 function cubic(x: Tensor): Tensor {
   const u = hardTanh(x, { low: -30, high: 30 })
-  return mul(mul(u, Math.sqrt(2 / Math.PI)), add(mul(square(u), 0.044715), 1))
+  const a = Math.sqrt(8 / Math.PI)
+  return mul(u, add(mul(square(u), 0.044715 * a), a))
 }
 
 /** x·σ(x), also called swish (Elfwing et al., 2017). Floats. Errors: dtype/unsupported. */

@@ -4,6 +4,7 @@ import type { Slot } from '../fuse/group.ts'
 import type { FusedGraph, FusedKernel } from '../fuse/index.ts'
 import { readsBy, type Reads } from '../fuse/reads.ts'
 import { stateName } from '../fuse/kinds.ts'
+import { joinedFor } from '../rows/join.ts'
 import { roundUp } from '../schedule/liveness.ts'
 import type { Problem, Task } from './problem.ts'
 
@@ -76,6 +77,16 @@ export function applied(
       current.set(s.slot, slot)
       return { ...s, slot }
     })
+    const fewer = kernel.rows ? joinedFor(kernel, new Set(stores.map((s) => s.node))) : null
+    if (fewer) {
+      const now = new Map(loads.map((l) => [l.node, l.slot]))
+      const own = renewed.filter((s) => fewer.stores.some((f) => f.node === s.node))
+      const copy: FusedKernel = {
+        ...fewer, loads: fewer.loads.map((l) => ({ ...l, slot: now.get(l.node)! })), stores: own, scratch: fewer.scratch && anew(fewer.scratch),
+      }
+      repeats.set(copy, kernel)
+      return [copy]
+    }
     const needed = stores.length < kernel.stores.length ? readBy(kernel, stores.map((s) => s.node)) : null
     const reads = needed ? loads.filter((l) => needed.aligned.has(l.node)) : loads
     const copy: FusedKernel = {

@@ -11,8 +11,12 @@ const OPERATIONS = 2
 const BYTES = 8
 
 /** An estimate of a kernel's time in cycles, to weigh what is done again; for comparison only. `body`: a loop's step. */
-export function kernelCost({ core, extents, computed, loads, stores }: Omit<FusedKernel, 'scratch'>, body: Plan | null): number {
+export function kernelCost({ core, extents, computed, loads, stores, rows }: Omit<FusedKernel, 'scratch'>, body: Plan | null): number {
   const moved = [...loads, ...stores].reduce((n, { node }) => n + bytesOf(node), 0)
+  if (rows) {
+    const parts = rows.members.reduce((n, { kernel: k }) => n + cyclesOf(k.core, [], [...k.computed], sizeOf(k.extents)), 0)
+    return 64 + moved / BYTES + parts
+  }
   if (core && isLoop(core)) {
     const length = core.attrs.length as number
     const step = body?.kernels.reduce((n, k) => n + cyclesOf(k.core, k.stores.map((s) => s.node), []) + 32, 0) ?? 0

@@ -2,6 +2,7 @@ import { topological, type Graph, type Node } from '../../ir/graph.ts'
 import type { Shape } from '../../ir/types.ts'
 import { throughReshapes } from '../../ir/resolve.ts'
 import type { Group, Slot } from './group.ts'
+import type { FusedRows } from '../rows/join.ts'
 import { LIMITS } from './materialise.ts'
 import { mergeGroups } from './merge.ts'
 import { narrowCuts } from './narrow.ts'
@@ -19,8 +20,10 @@ export interface FusedKernel {
   readonly stores: readonly { readonly node: Node; readonly slot: Slot }[]
   /** What it computes, views and stored values included. */
   readonly computed: ReadonlySet<Node>
-  /** Room in the arena while the kernel runs: the memory of a loop's body. */
+  /** Room in the arena while the kernel runs: the memory of a loop's body, or of one row. */
   readonly scratch?: Slot
+  /** Several kernels that run together row by row: all but loads and stores is theirs. */
+  readonly rows?: FusedRows
 }
 
 /** A function as kernels over slots. Kernels stand in one possible order. */

@@ -21,7 +21,7 @@ export interface Limits {
 
 export const LIMITS: Limits = { reads: 12, depth: 64, ops: 200, recompute: 6, recomputeReads: 3 }
 
-// A value that is spread over more than four points each must be nearly free to be worth no buffer.
+// A value that is spread over four points each or more must be nearly free to be worth no buffer.
 const SPREAD = 4
 const SPREAD_RECOMPUTE = 2
 const MAX_SITES = 64
@@ -146,5 +146,5 @@ function isDear(node: Node, at: readonly Site[], cost: number, reads: number, li
   if (at.length > 1 && at.some((s) => s.ordered)) return true
   if (points <= size) return false
   if (at.length > MAX_SITES || cost > limits.recompute || reads > limits.recomputeReads) return true
-  return points > SPREAD * size && cost > SPREAD_RECOMPUTE
+  return points >= SPREAD * size && cost > SPREAD_RECOMPUTE
 }

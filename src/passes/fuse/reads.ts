@@ -1,9 +1,9 @@
-import { identity, type Affine } from '../../ir/affine.ts'
+import { identity, type Affine, type AffineMap } from '../../ir/affine.ts'
 import { Expressions, inOrder, type Expr } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import { isHalf } from '../../ir/half.ts'
 import { scanSpec } from '../../ir/ops/region.ts'
-import { contractSpace, MustStore, reduceSpace, resolve, throughReshapes, type Frame } from '../../ir/resolve.ts'
+import { contractSpace, MustStore, overPoints, reduceSpace, resolve, throughReshapes, type Frame } from '../../ir/resolve.ts'
 import { rowMajor, type Shape } from '../../ir/types.ts'
 import type { Group } from './group.ts'
 import { isComputedLeaf, isLoop, isView, isWidening, loweringOf } from './kinds.ts'
@@ -71,7 +71,6 @@ export function readsBy(core: Node | null, results: readonly Node[], stored: (n:
       if (e.kind === 'gather') aligned.set(e.node, false)
     }
   }
-  const extents = core?.shape ?? results[0].shape
   if (core) {
     for (const { node, extents: space, at, whole, base } of operandReads(core)) {
       const e = resolve(frame(space, null, whole), node, at)
@@ -79,9 +78,12 @@ export function readsBy(core: Node | null, results: readonly Node[], stored: (n:
       note(e, (load) => base && e === load && isPoint(load.index, space))
     }
   }
-  for (const node of results) {
-    note(resolve(frame(extents, core), node, identity(node.shape.length)), (load) => isPoint(load.index, extents))
+  const finish = (extents: Shape, at: AffineMap): void => {
+    const roots = results.map((node) => resolve(frame(extents, core), node, at))
+    for (const e of roots) note(e, (load) => isPoint(load.index, extents))
   }
+  if (core) finish(core.shape, identity(core.shape.length))
+  else overPoints(results[0].shape, finish)
   return { aligned, computed }
 }
 

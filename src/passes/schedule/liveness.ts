@@ -1,3 +1,4 @@
+import type { Node } from '../../ir/graph.ts'
 import { bytesOf } from '../../ir/types.ts'
 import type { FusedGraph, FusedKernel } from '../fuse/index.ts'
 import type { Slot } from '../fuse/group.ts'
@@ -38,14 +39,15 @@ export function lifetimesOf(fused: FusedGraph, order: readonly FusedKernel[]): L
   order.forEach((kernel, t) => {
     const free = dyingOperands(kernel, t, place)
     if (kernel.scratch) begin(kernel.scratch, t)
-    for (const { slot } of kernel.stores) {
+    for (const { node, slot } of kernel.stores) {
       if (slot.place !== 'arena' || place.has(slot)) continue
-      const at = free.findIndex((life) => life.bytes === bytesOf(slot.node) && life.slots[0].node.dtype === slot.node.dtype)
+      const at = free.findIndex(({ life, mayTake }) =>
+        life.bytes === bytesOf(slot.node) && life.slots[0].node.dtype === slot.node.dtype && mayTake(node))
       if (at < 0) {
         begin(slot, t)
         continue
       }
-      const [life] = free.splice(at, 1)
+      const [{ life }] = free.splice(at, 1)
       life.slots.push(slot)
       life.to = last.get(slot) ?? t
       place.set(slot, life)
@@ -54,13 +56,22 @@ export function lifetimesOf(fused: FusedGraph, order: readonly FusedKernel[]): L
   return lifetimes
 }
 
-function dyingOperands(kernel: FusedKernel, t: number, place: ReadonlyMap<Slot, Lifetime>): Lifetime[] {
-  const free = new Map<Lifetime, boolean>()
-  for (const { slot, aligned } of kernel.loads) {
-    const life = place.get(slot)
-    if (life && life.bytes > 0) free.set(life, (free.get(life) ?? true) && aligned && life.to === t && !slot.kept)
+/** A piece that nobody reads any more, and whether a store may take it over. */
+interface Dying {
+  readonly life: Lifetime
+  readonly mayTake: (store: Node) => boolean
+}
+
+function dyingOperands({ loads, rows }: FusedKernel, t: number, place: ReadonlyMap<Slot, Lifetime>): Dying[] {
+  const read = new Map<Lifetime, FusedKernel['loads'][number][]>()
+  for (const load of loads) {
+    const life = place.get(load.slot)
+    if (life && life.bytes > 0) read.set(life, [...(read.get(life) ?? []), load])
   }
-  return [...free].filter(([, is]) => is).map(([life]) => life)
+  return [...read].flatMap(([life, of]) => {
+    if (life.to !== t || of.some((l) => l.slot.kept || (!rows && !l.aligned))) return []
+    return [{ life, mayTake: (store: Node) => !rows || of.every((l) => rows.replaces.get(l.node)!.has(store)) }]
+  })
 }
 
 /** Bytes in use at each position, and the most. */

@@ -1,11 +1,18 @@
-import { BRANCH, BYTES16, CALL, CONSTANT, COPY, LANE, MEMORY, MEMORY_LANE, ON_LOCAL, PLAIN, STRUCTURE } from './opcodes.ts'
-import type { ConstantOp, LaneOp, MemoryLaneOp, MemoryOp, PlainOp } from './opcodes.ts'
+import { ATOMIC, BRANCH, BYTES16, CALL, CONSTANT, COPY, LANE, MEMORY, MEMORY_LANE, ON_GLOBAL, ON_LOCAL, PLAIN, STRUCTURE } from './opcodes.ts'
+import type { AtomicOp, ConstantOp, LaneOp, MemoryLaneOp, MemoryOp, PlainOp } from './opcodes.ts'
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
 
 /** A parameter or local of one function; its number is given by the encoder. */
 export interface Local {
   readonly type: ValueType
+}
+
+/** A mutable global of the module, 0 at first: each instance has its own. */
+export interface Global {
+  /** A generated identifier. */
+  readonly name: string
+  readonly type: 'i32'
 }
 
 /** Target of a branch: the end of a block or `if`, the start of a loop. */
@@ -34,10 +41,11 @@ interface Memarg {
 export type Instr =
   | { readonly kind: 'plain'; readonly op: PlainOp }
   | { readonly kind: 'local'; readonly op: keyof typeof ON_LOCAL; readonly local: Local }
+  | { readonly kind: 'global'; readonly op: keyof typeof ON_GLOBAL; readonly global: Global }
   | { readonly kind: 'structure'; readonly op: keyof typeof STRUCTURE; readonly label: Label }
   | { readonly kind: 'branch'; readonly op: keyof typeof BRANCH; readonly label: Label }
   | { readonly kind: 'constant'; readonly op: ConstantOp; readonly value: number | bigint }
-  | ({ readonly kind: 'memory'; readonly op: MemoryOp } & Memarg)
+  | ({ readonly kind: 'memory'; readonly op: MemoryOp | AtomicOp } & Memarg)
   | ({ readonly kind: 'memoryLane'; readonly op: MemoryLaneOp; readonly lane: number } & Memarg)
   | { readonly kind: 'lane'; readonly op: LaneOp; readonly lane: number }
   | { readonly kind: 'bytes'; readonly op: keyof typeof BYTES16; readonly bytes: readonly number[] }
@@ -46,7 +54,7 @@ export type Instr =
 
 /** Code of every instruction: prefix · 0x1000 + code. */
 export const CODE_OF: { readonly [op: string]: number } = {
-  ...PLAIN, ...ON_LOCAL, ...STRUCTURE, ...BRANCH, ...CONSTANT, ...MEMORY, ...MEMORY_LANE, ...LANE, ...BYTES16, ...COPY, ...CALL,
+  ...PLAIN, ...ON_LOCAL, ...ON_GLOBAL, ...STRUCTURE, ...BRANCH, ...CONSTANT, ...MEMORY, ...ATOMIC, ...MEMORY_LANE, ...LANE, ...BYTES16, ...COPY, ...CALL,
 }
 
 /** A list of instructions under construction; every method appends one. */
@@ -80,6 +88,16 @@ export class Code {
     return this
   }
 
+  getGlobal(global: Global): this {
+    this.list.push({ kind: 'global', op: 'global.get', global })
+    return this
+  }
+
+  setGlobal(global: Global): this {
+    this.list.push({ kind: 'global', op: 'global.set', global })
+    return this
+  }
+
   i32(value: number): this {
     return this.#constant('i32.const', value)
   }
@@ -104,6 +122,12 @@ export class Code {
   /** A load or store at (address on the stack) + `offset` bytes. Alignment is only a hint: `align` is a power of 2 in bytes. */
   memory(op: MemoryOp, offset: number, align: number): this {
     this.list.push({ kind: 'memory', op, offset, align: Math.log2(align) })
+    return this
+  }
+
+  /** An access to the i32 at (address on the stack) + `offset` bytes, all threads in one order. */
+  atomic(op: AtomicOp, offset: number): this {
+    this.list.push({ kind: 'memory', op, offset, align: 2 })
     return this
   }
 
@@ -190,8 +214,12 @@ export interface ModuleParts {
   readonly imports: readonly Imported[]
   readonly functions: readonly Func[]
   readonly exports: readonly { readonly name: string; readonly func: Func }[]
-  /** `from`: imported from there instead of defined; it is exported as "memory" either way. */
-  readonly memory: { readonly pages: number; readonly from: { readonly module: string; readonly name: string } | null }
+  /** `from`: imported from there instead of defined; it is exported as "memory" either way. `shared`: among threads. */
+  readonly memory: {
+    readonly pages: number
+    readonly from: { readonly module: string; readonly name: string; readonly shared?: boolean } | null
+  }
+  readonly globals?: readonly Global[]
   readonly segments: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
   /** Adds the custom section that tells engines and debuggers the (generated) function names. */
   readonly names: boolean

@@ -1,10 +1,10 @@
 import { InternalError } from '../../../ir/errors.ts'
 import { CODE_OF, localsOf } from './assembler.ts'
-import type { Callee, Func, Instr, Label, Local, ModuleParts, ValueType } from './assembler.ts'
+import type { Callee, Func, Global, Instr, Label, Local, ModuleParts, ValueType } from './assembler.ts'
 import { Bytes } from './bytes.ts'
 
 const TYPE: { readonly [T in ValueType]: number } = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b }
-const SECTION = { custom: 0, type: 1, import: 2, function: 3, memory: 5, export: 7, code: 10, data: 11 } as const
+const SECTION = { custom: 0, type: 1, import: 2, function: 3, memory: 5, global: 6, export: 7, code: 10, data: 11 } as const
 const KIND = { func: 0, memory: 2 } as const
 /** Type of a block without parameters and results. */
 const EMPTY = 0x40
@@ -13,6 +13,7 @@ const EMPTY = 0x40
 export function encode(parts: ModuleParts): Uint8Array<ArrayBuffer> {
   const { imports, functions, memory } = parts
   const index = new Map<Callee, number>([...imports, ...functions].map((f, i) => [f, i]))
+  const globals = new Map((parts.globals ?? []).map((g, i) => [g, i]))
   const types = new Map<string, number>()
   const typeBytes = new Bytes()
   const typeOf = (f: Callee): number => {
@@ -34,7 +35,11 @@ export function encode(parts: ModuleParts): Uint8Array<ArrayBuffer> {
 
   const importBytes = new Bytes()
   for (const f of imports) importBytes.text(f.module).text(f.name).byte(KIND.func).unsigned(typeOf(f))
-  if (memory.from) importBytes.text(memory.from.module).text(memory.from.name).byte(KIND.memory, 0x00).unsigned(memory.pages)
+  if (memory.from) {
+    importBytes.text(memory.from.module).text(memory.from.name).byte(KIND.memory, memory.from.shared ? 0x03 : 0x00).unsigned(memory.pages)
+    // A shared memory says how far it may grow: not at all.
+    if (memory.from.shared) importBytes.unsigned(memory.pages)
+  }
   section(SECTION.import, imports.length + (memory.from ? 1 : 0), importBytes)
 
   const functionBytes = new Bytes()
@@ -42,12 +47,16 @@ export function encode(parts: ModuleParts): Uint8Array<ArrayBuffer> {
   section(SECTION.function, functions.length, functionBytes)
   if (!memory.from) section(SECTION.memory, 1, new Bytes().byte(0x01).unsigned(memory.pages).unsigned(memory.pages))
 
+  const globalBytes = new Bytes()
+  for (const g of parts.globals ?? []) globalBytes.byte(TYPE[g.type], 0x01, 0x41, 0x00, 0x0b)
+  section(SECTION.global, globals.size, globalBytes)
+
   const exportBytes = new Bytes().text('memory').byte(KIND.memory).unsigned(0)
   for (const e of parts.exports) exportBytes.text(e.name).byte(KIND.func).unsigned(index.get(e.func)!)
   section(SECTION.export, parts.exports.length + 1, exportBytes)
 
   const codeBytes = new Bytes()
-  for (const f of functions) codeBytes.sized(body(f, index))
+  for (const f of functions) codeBytes.sized(body(f, index, globals))
   section(SECTION.code, functions.length, codeBytes)
 
   const segmentBytes = new Bytes()
@@ -64,7 +73,7 @@ export function encode(parts: ModuleParts): Uint8Array<ArrayBuffer> {
 
 const valueTypes = (types: readonly ValueType[]): Uint8Array => Uint8Array.from(types, (t) => TYPE[t])
 
-function body(func: Func, index: ReadonlyMap<Callee, number>): Bytes {
+function body(func: Func, index: ReadonlyMap<Callee, number>, globals: ReadonlyMap<Global, number>): Bytes {
   const numbers = new Map<Local, number>(func.params.map((p, i) => [p, i]))
   const runs: { type: ValueType; count: number }[] = []
   // Locals are declared as runs of one type.
@@ -77,7 +86,7 @@ function body(func: Func, index: ReadonlyMap<Callee, number>): Bytes {
   const out = new Bytes().unsigned(runs.length)
   for (const r of runs) out.unsigned(r.count).byte(TYPE[r.type])
   const labels: Label[] = []
-  for (const i of func.body.list) instruction(out, i, { func, index, numbers, labels })
+  for (const i of func.body.list) instruction(out, i, { func, index, globals, numbers, labels })
   if (labels.length) throw new InternalError('wasm encoder', `${func.name} leaves a block open`)
   return out.byte(CODE_OF.end)
 }
@@ -85,11 +94,12 @@ function body(func: Func, index: ReadonlyMap<Callee, number>): Bytes {
 interface Context {
   readonly func: Func
   readonly index: ReadonlyMap<Callee, number>
+  readonly globals: ReadonlyMap<Global, number>
   readonly numbers: ReadonlyMap<Local, number>
   readonly labels: Label[]
 }
 
-function instruction(out: Bytes, i: Instr, { func, index, numbers, labels }: Context): void {
+function instruction(out: Bytes, i: Instr, { func, index, globals, numbers, labels }: Context): void {
   const code = CODE_OF[i.op]
   if (code >= 0x1000) out.byte(code >> 12).unsigned(code & 0xfff)
   else out.byte(code)
@@ -99,6 +109,9 @@ function instruction(out: Bytes, i: Instr, { func, index, numbers, labels }: Con
       return
     case 'local':
       out.unsigned(numbers.get(i.local)!)
+      return
+    case 'global':
+      out.unsigned(globals.get(i.global)!)
       return
     case 'structure':
       labels.push(i.label)

@@ -1,6 +1,6 @@
 /**
  * The instructions that gradc emits, by the names of the text format, with their codes (core specification, §5.4).
- * Codes behind a prefix byte are kept as prefix · 0x1000 + code: 0xfd for SIMD, 0xfc for the saturating truncations.
+ * Codes behind a prefix byte are kept as prefix · 0x1000 + code: 0xfd for SIMD, 0xfc for the saturating truncations, 0xfe for atomics.
  * The relaxed-SIMD instructions belong to the same table: f32x4.relaxed_madd will be 0xfd105.
  */
 
@@ -44,7 +44,7 @@ export const PLAIN = {
   'i32x4.max_s': 0xfd0b8, 'i32x4.max_u': 0xfd0b9, 'i64x2.extmul_low_i32x4_u': 0xfd0de,
   'f32x4.abs': 0xfd0e0, 'f32x4.neg': 0xfd0e1, 'f32x4.sqrt': 0xfd0e3, 'f32x4.add': 0xfd0e4,
   'f32x4.sub': 0xfd0e5,
-  'f32x4.mul': 0xfd0e6, 'f32x4.div': 0xfd0e7, 'f32x4.min': 0xfd0e8, 'f32x4.max': 0xfd0e9,
+  'f32x4.mul': 0xfd0e6, 'f32x4.div': 0xfd0e7, 'f32x4.min': 0xfd0e8, 'f32x4.max': 0xfd0e9, 'f32x4.pmin': 0xfd0ea, 'f32x4.pmax': 0xfd0eb,
   'f64x2.abs': 0xfd0ec, 'f64x2.neg': 0xfd0ed, 'f64x2.sqrt': 0xfd0ef, 'f64x2.add': 0xfd0f0,
   'f64x2.sub': 0xfd0f1,
   'f64x2.mul': 0xfd0f2, 'f64x2.div': 0xfd0f3, 'f64x2.min': 0xfd0f4, 'f64x2.max': 0xfd0f5,
@@ -54,6 +54,9 @@ export const PLAIN = {
 
 /** One local. */
 export const ON_LOCAL = { 'local.get': 0x20, 'local.set': 0x21, 'local.tee': 0x22 } as const
+
+/** One global. */
+export const ON_GLOBAL = { 'global.get': 0x23, 'global.set': 0x24 } as const
 
 /** Opens a label; ended by `end`. None has a result. */
 export const STRUCTURE = { block: 0x02, loop: 0x03, if: 0x04 } as const
@@ -70,6 +73,12 @@ export const MEMORY = {
   'i32.store': 0x36, 'f32.store': 0x38, 'f64.store': 0x39, 'i32.store8': 0x3a, 'i32.store16': 0x3b,
   'v128.load': 0xfd000, 'v128.load16x4_u': 0xfd004, 'v128.load8_splat': 0xfd007, 'v128.load32_splat': 0xfd009, 'v128.load64_splat': 0xfd00a,
   'v128.store': 0xfd00b, 'v128.load32_zero': 0xfd05c, 'v128.load64_zero': 0xfd05d,
+} as const
+
+/** Byte offset; the alignment is no hint: it is 4. */
+export const ATOMIC = {
+  'memory.atomic.notify': 0xfe000, 'memory.atomic.wait32': 0xfe001,
+  'i32.atomic.load': 0xfe010, 'i32.atomic.store': 0xfe017, 'i32.atomic.rmw.add': 0xfe01e,
 } as const
 
 /** Byte offset, the logarithm of the alignment, and a lane. */
@@ -97,6 +106,7 @@ export const CALL = { call: 0x10 } as const
 
 export type PlainOp = keyof typeof PLAIN
 export type MemoryOp = keyof typeof MEMORY
+export type AtomicOp = keyof typeof ATOMIC
 export type MemoryLaneOp = keyof typeof MEMORY_LANE
 export type LaneOp = keyof typeof LANE
 export type ConstantOp = keyof typeof CONSTANT

@@ -5,7 +5,9 @@ export function toWat(parts: ModuleParts): string {
   const lines = ['(module']
   for (const f of parts.imports) lines.push(`  (import ${quoted(f.module)} ${quoted(f.name)} (func $${f.name}${signature(f)}))`)
   const { pages, from } = parts.memory
-  lines.push(from ? `  (import ${quoted(from.module)} ${quoted(from.name)} (memory ${pages}))` : `  (memory ${pages} ${pages})`)
+  const limits = from?.shared ? `${pages} ${pages} shared` : `${pages}`
+  lines.push(from ? `  (import ${quoted(from.module)} ${quoted(from.name)} (memory ${limits}))` : `  (memory ${pages} ${pages})`)
+  for (const g of parts.globals ?? []) lines.push(`  (global $${g.name} (mut ${g.type}) (${g.type}.const 0))`)
   lines.push('  (export "memory" (memory 0))')
   for (const e of parts.exports) lines.push(`  (export ${quoted(e.name)} (func $${e.func.name}))`)
   for (const f of parts.functions) lines.push(...func(f))
@@ -51,6 +53,8 @@ function show(i: Instr, names: ReadonlyMap<Local, string>, labels: ReadonlyMap<L
       return i.op
     case 'local':
       return `${i.op} ${names.get(i.local)}`
+    case 'global':
+      return `${i.op} $${i.global.name}`
     case 'structure':
     case 'branch':
       return `${i.op} ${labels.get(i.label)}`

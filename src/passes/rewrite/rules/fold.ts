@@ -10,7 +10,7 @@ import { rule, type Match, type Rule } from '../rule.ts'
 
 /** Scalar operations that code generators approximate: folding them could change bits. */
 const APPROXIMATE = new Set<keyof Arith<Num>>([
-  'exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tanh', 'sigmoid', 'erf', 'pow', 'atan2',
+  'exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tanh', 'sigmoid', 'erf', 'normalPdf', 'normalCdf', 'gelu', 'pow', 'atan2',
 ])
 
 const arithmetic: Arith<Num> = numeric('declared')
