@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { Nest } from '../../src/codegen/nest.ts'
-import { tilings, type Tiling } from '../../src/codegen/wasm/tile.ts'
+import { tilings } from '../../src/codegen/wasm/tile.ts'
+import type { Tiling } from '../../src/codegen/wasm/tiling.ts'
 import { rowTiles, tilesOf } from '../../src/codegen/wasm/tiles.ts'
 import { Bench, disagreements, form, nest } from './wasm-reference.ts'
 
@@ -13,7 +14,12 @@ vi.mock('../../src/codegen/wasm/tile.ts', async (original) => {
     const list = real.tilings(n, mayLane)
     return list.length ? chosen(list) : null
   }
-  return { ...real, chooseTiling, packsRowsFor: (t: Tiling) => t.rowBlock > 0 }
+  return { ...real, chooseTiling }
+})
+
+vi.mock('../../src/codegen/wasm/tiling.ts', async (original) => {
+  const real = await original<typeof import('../../src/codegen/wasm/tiling.ts')>()
+  return { ...real, packsRowsFor: (t: Tiling) => t.rowBlock > 0 }
 })
 
 interface Case {

@@ -9,7 +9,8 @@ import { over, Panel, pushVector, type Packing } from './panel.ts'
 import { transpose4 } from './routines.ts'
 import type { Scope } from './scope.ts'
 import { emitStores, storesInLanes } from './stores.ts'
-import { chooseTiling, packsRowsFor, type Tiling } from './tile.ts'
+import { chooseTiling } from './tile.ts'
+import { packsRowsFor, type Tiling } from './tiling.ts'
 import { rowTiles, tilesOf, type Tiles } from './tiles.ts'
 
 /**

@@ -3,7 +3,7 @@ import type { LoweredKernel } from '../nest.ts'
 import { accessOf, loadLanes, pointerBase, storeLanes, type Address } from './access.ts'
 import type { Evaluator, Module, Point } from './evaluate.ts'
 import type { Access, Scope } from './scope.ts'
-import type { Tiling } from './tile.ts'
+import type { Tiling } from './tiling.ts'
 import { tilesOf, type Tiles } from './tiles.ts'
 
 /** What copies operands needs of the contraction around it. */
