@@ -23,22 +23,25 @@ function table(names, head, cellsOf) {
 }
 
 const PEERS = ['ceiling', 'hand-unrolled', 'hand-blocked', 'tfjs-wasm', 'tfjs-wasm-transposing', 'jax-js', 'torch-debian', 'torch-wheel']
+const KERNEL_PEERS = PEERS.filter((peer) => !/^(ceiling|hand)/.test(peer))
 const isKernel = (name) => name.includes(' ')
 const msOf = (name) => find(name, 'gradc', 'ceiling')?.ms ?? ''
 const loadOf = (name) => lines.find((l) => l.case === name && l.load)?.load ?? ''
+const HAND = ['gradc-js', 'gradc-js-relaxed'].flatMap((s) => ['hand-unrolled', 'hand-blocked'].map((p) => [s, p]))
 const others = [['gradc-strict', 'gradc'], ['gradc-node20', 'gradc']]
+const THREADS = ['gradc-threads', 'gradc']
 
 table(cases.filter((name) => !isKernel(name)), ['case', 'gradc ms', ...PEERS.map((p) => `÷ ${p}`), 'load'],
   (name) => [name, msOf(name), ...PEERS.map((peer) => shown(find(name, 'gradc', peer))), loadOf(name)])
 console.log()
-table(cases.filter((name) => !isKernel(name)), ['case', 'strict ÷ relaxed', 'Node 20 ÷ 24', 'js ÷ hand-unrolled', 'js ÷ hand-blocked'],
-  (name) => [name, ...others.map(([s, p]) => shown(find(name, s, p))), ...['hand-unrolled', 'hand-blocked'].map((p) => shown(find(name, 'gradc-js', p)))])
+table(cases.filter((name) => !isKernel(name)), ['case', 'strict ÷ relaxed', 'Node 20 ÷ 24', 'two threads ÷ one', 'js ÷ hand-unrolled', 'js ÷ hand-blocked', 'js relaxed ÷ hand-unrolled', 'js relaxed ÷ hand-blocked'],
+  (name) => [name, ...[...others, THREADS].map(([s, p]) => shown(find(name, s, p))), ...HAND.map(([s, p]) => shown(find(name, s, p)))])
 console.log()
 table(cases.filter(isKernel),
-  ['kernel', 'gradc ms', 'rate', 'share of the ceiling', '÷ torch-debian', '÷ torch-wheel', 'strict ÷ relaxed', 'Node 20 ÷ 24', 'load'],
+  ['kernel', 'gradc ms', 'rate', 'share of the ceiling', ...KERNEL_PEERS.map((p) => `÷ ${p}`), 'strict ÷ relaxed', 'Node 20 ÷ 24', 'load'],
   (name) => {
     const line = find(name, 'gradc', 'ceiling') ?? {}
     const share = line.share === undefined ? '' : marked(line, `${line.share.toFixed(2)} (${(1 / line.cpuRatio).toFixed(2)})`)
-    const ratios = [['gradc', 'torch-debian'], ['gradc', 'torch-wheel'], ...others].map(([s, p]) => shown(find(name, s, p)))
+    const ratios = [...KERNEL_PEERS.map((peer) => ['gradc', peer]), ...others].map(([s, p]) => shown(find(name, s, p)))
     return [name, msOf(name), line.rate ? `${line.rate} ${line.unit}` : '', share, ...ratios, loadOf(name)]
   })

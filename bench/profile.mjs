@@ -11,9 +11,10 @@ import { compile } from '../dist/src/index.js'
 import { explanation } from '../dist/src/api/explain.js'
 import { emitWasm, wasmText } from '../dist/src/codegen/wasm/emit.js'
 import { relax } from '../dist/src/runtime/relax.js'
+import { KERNELS } from './kernels.mjs'
 import { WORKLOADS, valuesOf } from './values.mjs'
 import { declared } from './workloads/gradc.mjs'
-import { KERNELS, kernel } from './workloads/kernels.mjs'
+import { kernel } from './workloads/kernels.mjs'
 
 const { exp, expm1, log, log1p, sin, cos, tanh, pow, atan2 } = Math
 const HOST = { exp, expm1, log, log1p, sin, cos, tanh, pow, atan2, rem: (x, y) => x % y }

@@ -18,14 +18,16 @@ const MLP = /^(TINY|MLP-\w+)$/
 const SUBJECTS = {
   gradc: { cases: /./, host: 'new' },
   'gradc-strict': { cases: /./, host: 'new' },
+  'gradc-threads': { cases: /^[^ ]+$/, host: 'new' },
   'gradc-js': { cases: MLP, host: 'new' },
+  'gradc-js-relaxed': { cases: MLP, host: 'new' },
   'gradc-node20': { cases: /./, host: 'old', worker: 'gradc' },
   ceiling: { cases: /./, host: 'new' },
   'hand-unrolled': { cases: MLP, host: 'new' },
   'hand-blocked': { cases: MLP, host: 'new' },
-  'tfjs-wasm': { cases: /^[^ ]+$/, host: 'new', needs: '@tensorflow/tfjs-backend-wasm' },
-  'tfjs-wasm-transposing': { cases: /^[^ ]+$/, host: 'new', needs: '@tensorflow/tfjs-backend-wasm' },
-  'jax-js': { cases: /^[^ ]+$/, host: 'new', needs: '@jax-js/jax' },
+  'tfjs-wasm': { cases: /./, host: 'new', needs: '@tensorflow/tfjs-backend-wasm' },
+  'tfjs-wasm-transposing': { cases: /^[^ ]+$| (AtB|ABt)$/, host: 'new', needs: '@tensorflow/tfjs-backend-wasm' },
+  'jax-js': { cases: /./, host: 'new', needs: '@jax-js/jax' },
   'torch-debian': {
     cases: /./, host: 'python', python: DEBIAN_PYTHON,
     install: 'apt-get install python3-torch libopenblas0-pthread',
@@ -39,7 +41,9 @@ const AGAINST = {
     'ceiling', 'hand-unrolled', 'hand-blocked', 'tfjs-wasm', 'tfjs-wasm-transposing', 'jax-js', 'torch-debian', 'torch-wheel',
   ],
   'gradc-strict': ['gradc'],
+  'gradc-threads': ['gradc'],
   'gradc-js': ['hand-unrolled', 'hand-blocked'],
+  'gradc-js-relaxed': ['hand-unrolled', 'hand-blocked'],
   'gradc-node20': ['gradc'],
 }
 /** `[subject, peer]` of the lines of a case. */
@@ -74,7 +78,7 @@ function missing({ host, needs, python, install }) {
 
 /**
  * Starts a subject on a case. Resolves to `{ name, skipped }`, `{ name, failed }`, or
- * `{ name, losses, runtime, compileMs, burst(ms), stop() }`.
+ * `{ name, losses, samples, runtime, compileMs, burst(ms), stop() }`.
  */
 export async function start(name, of) {
   const subject = SUBJECTS[name]

@@ -1,7 +1,7 @@
 // Weights and data that every peer starts from, bit for bit: hashes of their index, so that no peer needs a file.
 // `peers/torch.py` has the same hash again.
 
-const product = (shape) => shape.reduce((n, d) => n * d, 1)
+export const product = (shape) => shape.reduce((n, d) => n * d, 1)
 
 /** A mix of 32 bits in which every bit of `x` reaches every bit of the result (Wellons' "lowbias32"). */
 function mix(x) {

@@ -3,6 +3,34 @@
 // slices and a product, as its users do.
 import { ADAM, SGD, WORKLOADS, oneHot, valuesOf } from '../values.mjs'
 
+/** The patches of 3×3 places, stride 1, one zero around: [n, c, height, width] to [n, c·9, height·width]. */
+export function patchesOf(np, x) {
+  const [n, c, height, width] = x.shape
+  const padded = np.pad(x, [[0, 0], [0, 0], [1, 1], [1, 1]])
+  const parts = []
+  for (let i = 0; i < 9; i++) {
+    const [a, b] = [Math.floor(i / 3), i % 3]
+    parts.push((i < 8 ? padded.ref : padded).slice([], [], [a, a + height], [b, b + width]))
+  }
+  return np.stack(parts, 2).reshape([n, c * 9, height * width])
+}
+
+/** Convolution of those: [n, c, height, width] and [o, c, 3, 3] to [n, o, height, width]. */
+export function convolved(np, x, w) {
+  const [n, c, height, width] = x.shape
+  const o = w.shape[0]
+  // A batch of one matrix: its product of a matrix with a batch puts the axes in another order than NumPy.
+  return np.matmul(w.reshape([1, o, c * 9]), patchesOf(np, x)).reshape([n, o, height, width])
+}
+
+/** Weights and moments after a step of Adam; `c1` and `c2` are 1 ÷ (1 − β^t). */
+export function adamUpdate(np, p, m, v, g, c1, c2) {
+  const { lr, beta1, beta2, eps } = ADAM
+  const mean = m.mul(beta1).add(g.ref.mul(1 - beta1))
+  const square = v.mul(beta2).add(np.square(g).mul(1 - beta2))
+  return [p.sub(mean.ref.mul(c1).mul(lr).div(np.sqrt(square.ref.mul(c2)).add(eps))), mean, square]
+}
+
 /** The loss of each kind of workload: (jax, spec) to (parameters, x, y) => scalar. */
 const LOSSES = {
   mlp: ({ numpy: np, nn }, { widths, activation }) => (p, x, y) => {
@@ -14,21 +42,8 @@ const LOSSES = {
     return widths[last] === 1 ? np.square(out.sub(y)).mean() : crossEntropy(nn, out, y)
   },
   cnn: ({ numpy: np, nn }, { batch }) => (p, x, y) => {
-    const convolved = (h, w) => {
-      const [n, c, height, width] = h.shape
-      const o = w.shape[0]
-      const padded = np.pad(h, [[0, 0], [0, 0], [1, 1], [1, 1]])
-      const parts = []
-      for (let i = 0; i < 9; i++) {
-        const [a, b] = [Math.floor(i / 3), i % 3]
-        parts.push((i < 8 ? padded.ref : padded).slice([], [], [a, a + height], [b, b + width]))
-      }
-      // A batch of one matrix: its product of a matrix with a batch puts the axes in another order than NumPy.
-      const columns = np.stack(parts, 2).reshape([n, c * 9, height * width])
-      return np.matmul(w.reshape([1, o, c * 9]), columns).reshape([n, o, height, width])
-    }
     const stage = (h, w, b) => {
-      const a = nn.relu(convolved(h, w).add(b.reshape([1, b.shape[0], 1, 1])))
+      const a = nn.relu(convolved(np, h, w).add(b.reshape([1, b.shape[0], 1, 1])))
       const [n, c, height, width] = a.shape
       return np.max(a.reshape([n, c, height / 2, 2, width / 2, 2]), [3, 5])
     }
@@ -81,11 +96,17 @@ function inputsOf({ kind, batch, widths, steps, inputs, length, vocabulary }, { 
   return { x: array(x, kind === 'cnn' ? [batch, 1, 28, 28] : [batch, widths[0]]), y: classes }
 }
 
+/** jax-js, ready. */
+export async function startJaxjs() {
+  const jax = await import('@jax-js/jax')
+  jax.defaultDevice('wasm')
+  return jax
+}
+
 /** A subject: see `worker.mjs`. */
 export async function jaxjs(workload) {
-  const jax = await import('@jax-js/jax')
+  const jax = await startJaxjs()
   const { numpy: np, jit, valueAndGrad, tree } = jax
-  jax.defaultDevice('wasm')
   const array = (values, shape) => np.array(values).reshape(shape)
   const spec = WORKLOADS[workload]
   const values = valuesOf(workload)
@@ -113,17 +134,13 @@ export async function jaxjs(workload) {
     return { step, reset }
   }
 
-  const { lr, beta1, beta2, eps } = ADAM
   const update = jit((p, m, v, c1, c2, a, b) => {
     const [loss, g] = differentiated(tree.ref(p), a, b)
     const [p1, m1, v1] = [{}, {}, {}]
     names.forEach((k, i) => {
       const more = i < names.length - 1
-      const mean = m[k].mul(beta1).add(g[k].ref.mul(1 - beta1))
-      const square = v[k].mul(beta2).add(np.square(g[k]).mul(1 - beta2))
-      m1[k] = mean.ref
-      v1[k] = square.ref
-      p1[k] = p[k].sub(mean.mul(more ? c1.ref : c1).mul(lr).div(np.sqrt(square.mul(more ? c2.ref : c2)).add(eps)))
+      const factors = more ? [c1.ref, c2.ref] : [c1, c2];
+      [p1[k], m1[k], v1[k]] = adamUpdate(np, p[k], m[k], v[k], g[k], ...factors)
     })
     return [loss, p1, m1, v1]
   })
@@ -138,7 +155,7 @@ export async function jaxjs(workload) {
   const step = () => {
     t++
     const scalar = (value) => np.array([value]).reshape([])
-    const [loss, ...next] = update(...state, scalar(1 / (1 - beta1 ** t)), scalar(1 / (1 - beta2 ** t)), x.ref, y.ref)
+    const [loss, ...next] = update(...state, scalar(1 / (1 - ADAM.beta1 ** t)), scalar(1 / (1 - ADAM.beta2 ** t)), x.ref, y.ref)
     state = next
     return loss.dataSync()[0]
   }

@@ -1,46 +1,62 @@
-// What a user of TensorFlow.js's WebAssembly backend adds to train with it.
+// Single kernels in TensorFlow.js on its WebAssembly backend. Operands lie in the backend's memory in the layouts that it wants; each
+// result is memory that it takes anew, as it always does, and that is freed in the same step.
+import { ADAM_STEP, operandsOf, operationOf } from '../kernels.mjs'
+import { ADAM } from '../values.mjs'
+import { startTfjs } from './tfjs.mjs'
 
-/**
- * The gradient of a convolution by its weights, which the backend lacks: a convolution as well, with the batch as the channels
- * that are summed over. Stride 1 and padding 'same' only.
- */
-export function registerConvolutionByWeights(tf) {
-  tf.registerKernel({
-    kernelName: 'Conv2DBackpropFilter',
-    backendName: 'wasm',
-    kernelFunc: ({ inputs: { x, dy }, attrs: { pad, strides, filterShape } }) => {
-      if (pad !== 'same' || [strides].flat().some((s) => s !== 1)) throw new Error('stride 1 and padding same only')
-      const around = (filterShape[0] - 1) >> 1
-      return tf.tidy(() => {
-        const padding = [[0, 0], [around, around], [around, around], [0, 0]]
-        const y = tf.conv2d(tf.transpose(x, [3, 1, 2, 0]), tf.transpose(dy, [1, 2, 0, 3]), 1, padding)
-        return tf.transpose(y, [1, 2, 0, 3])
-      })
+/** [batch, channels, height, width] and [out, in, height, width] to its own layouts, and back. */
+const IMAGES = { to: [0, 2, 3, 1], back: [0, 3, 1, 2] }
+const KERNELS = { to: [2, 3, 1, 0], back: [3, 2, 0, 1] }
+
+/** By operation: `compute(tf, operands)`; of convolutions also the layouts of operands and result. */
+const OPERATIONS = {
+  'contract AB': { compute: (tf, { a, b }) => tf.matMul(a, b) },
+  'contract AtB': { compute: (tf, { a, b }) => tf.matMul(a, b, true, false) },
+  'contract ABt': { compute: (tf, { a, b }) => tf.matMul(a, b, false, true) },
+  'convolve forward': {
+    layouts: { a: IMAGES, w: KERNELS, result: IMAGES }, compute: (tf, { a, w }) => tf.conv2d(a, w, 1, 'same'),
+  },
+  // What its gradient functions call; they would run the convolution forwards as well.
+  'convolve by-weights': {
+    layouts: { a: IMAGES, d: IMAGES, w: KERNELS, result: KERNELS },
+    compute: (tf, { a, d, w }) => {
+      const attrs = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC', filterShape: w.shape }
+      return tf.engine().runKernel('Conv2DBackpropFilter', { x: a, dy: d }, attrs)
     },
-  })
+  },
+  'convolve by-input': {
+    layouts: { a: IMAGES, w: KERNELS, x: IMAGES, result: IMAGES },
+    compute: (tf, { a, w, x }) => tf.conv2dTranspose(a, w, x.shape, 1, 'same'),
+  },
+  exp: { compute: (tf, { a }) => tf.exp(a) },
+  tanh: { compute: (tf, { a }) => tf.tanh(a) },
+  relu: { compute: (tf, { a }) => tf.relu(a) },
+  add: { compute: (tf, { a, b }) => tf.add(a, b) },
 }
 
-/**
- * The backend's product is fast only where neither operand is transposed, and every gradient has one that is. So they are
- * transposed in memory before.
- */
-export function transposeBeforeProducts(tf) {
-  const product = tf.getKernel('BatchMatMul', 'wasm').kernelFunc
-  tf.unregisterKernel('BatchMatMul', 'wasm')
-  const swapped = (t) => {
-    const axes = [...t.shape.keys()]
-    return tf.transpose(t, [...axes.slice(0, -2), axes.at(-1), axes.at(-2)])
+/** Its own optimiser, told that it has taken so many steps before with these moments. */
+async function adam(tf, { w, g, m, v }) {
+  const { lr, beta1, beta2, eps } = ADAM
+  const weights = tf.variable(w, true, 'w')
+  const optimizer = tf.train.adam(lr, beta1, beta2, eps)
+  await optimizer.setWeights([{ name: 'iter', tensor: tf.scalar(ADAM_STEP - 1, 'int32') }, { name: 'w/m', tensor: m }, { name: 'w/v', tensor: v }])
+  const step = () => (optimizer.applyGradients([{ name: 'w', tensor: g }]), 0)
+  step()
+  return { step, reset() {}, first: weights.dataSync() }
+}
+
+/** A subject: see `worker.mjs`. `transpose`: whether transposed products are worked around. */
+export async function tfjsKernel(name, { transpose }) {
+  const tf = await startTfjs({ transpose })
+  const { layouts = {}, compute } = OPERATIONS[operationOf(name)] ?? {}
+  const laidOut = (key, tensor, way) => (layouts[key] ? tf.transpose(tensor, layouts[key][way]) : tensor)
+  const tensors = Object.entries(operandsOf(name)).map(([key, { shape, values }]) => [key, laidOut(key, tf.tensor(values, shape), 'to')])
+  const operands = Object.fromEntries(tensors)
+  if (!compute) return adam(tf, operands)
+  const first = tf.tidy(() => laidOut('result', compute(tf, operands), 'back').dataSync())
+  const step = () => {
+    tf.dispose(compute(tf, operands))
+    return 0
   }
-  tf.registerKernel({
-    kernelName: 'BatchMatMul',
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, backend, attrs: { transposeA, transposeB } }) => {
-      const a = transposeA ? swapped(inputs.a) : inputs.a
-      const b = transposeB ? swapped(inputs.b) : inputs.b
-      const result = product({ inputs: { a, b }, backend, attrs: { transposeA: false, transposeB: false } })
-      if (transposeA) a.dispose()
-      if (transposeB) b.dispose()
-      return result
-    },
-  })
+  return { step, reset() {}, first }
 }

@@ -1,10 +1,10 @@
 // TensorFlow.js on its WebAssembly backend: SIMD, and one thread, as it decides by itself under Node. Driven as its
 // documentation shows: optimizer.minimize on a loss that is built each step. What its backend lacks is worked around as a
-// user can: see `tfjs-kernels.mjs`. Its inputs lie in the backend's memory beforehand: only computing is timed.
+// user can: see `tfjs-workarounds.mjs`. Its inputs lie in the backend's memory beforehand: only computing is timed.
 import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
 import { ADAM, SGD, WORKLOADS, oneHot, valuesOf } from '../values.mjs'
-import { registerConvolutionByWeights, transposeBeforeProducts } from './tfjs-kernels.mjs'
+import { registerConvolutionByWeights, transposeBeforeProducts } from './tfjs-workarounds.mjs'
 
 /** Canonical layouts to those of TensorFlow.js: kernels [height, width, in, out], rows of w1 place by place. */
 function layoutOf(tf, kind, { name, shape, values }) {
@@ -89,8 +89,8 @@ const LOSSES = {
   },
 }
 
-/** A subject: see `worker.mjs`. `transpose`: whether transposed products are worked around as well. */
-export async function tfjs(workload, { transpose }) {
+/** TensorFlow.js, ready. `transpose`: whether transposed products are worked around as well. */
+export async function startTfjs({ transpose }) {
   const require = createRequire(import.meta.url)
   const tf = require('@tensorflow/tfjs')
   const { setWasmPaths } = require('@tensorflow/tfjs-backend-wasm')
@@ -99,7 +99,12 @@ export async function tfjs(workload, { transpose }) {
   await tf.ready()
   registerConvolutionByWeights(tf)
   if (transpose) transposeBeforeProducts(tf)
+  return tf
+}
 
+/** A subject: see `worker.mjs`. `options` are those of {@link startTfjs}. */
+export async function tfjs(workload, options) {
+  const tf = await startTfjs(options)
   const spec = WORKLOADS[workload]
   const values = valuesOf(workload)
   const first = values.parameters.map((p) => [p.name, layoutOf(tf, spec.kind, p)])

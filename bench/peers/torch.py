@@ -1,6 +1,6 @@
 """PyTorch on one thread, as a subject of the benchmark: it talks in lines like worker.mjs, see there.
 
-    python3 torch.py CASE              a workload of values.mjs, or a kernel of workloads/kernels.mjs
+    python3 torch.py CASE              a workload of values.mjs, or a kernel of kernels.mjs
     python3 torch.py --version         the version, if it is installed
 
 Weights and data come from the same hash as in values.mjs; biases start at zero."""
@@ -178,7 +178,7 @@ class Subject:
 
 
 class Kernel:
-    """A single kernel of workloads/kernels.mjs, into memory that is there already where PyTorch can."""
+    """A single kernel of kernels.mjs, with its operands, into memory that is there already where PyTorch can."""
 
     def __init__(self, name):
         kind, *rest = name.split()
@@ -192,19 +192,23 @@ class Kernel:
             out = torch.empty(m, n)
             self.run = lambda: torch.mm(a, b, out=out)
         elif kind == 'convolve':
-            x, w, d = symmetric(1, image, 1), symmetric(2, (64, 64, 3, 3), 1), symmetric(3, image, 1)
+            a, kernel = symmetric(1, image, 1), (64, 64, 3, 3)
+            d, w = symmetric(2, image, 1), symmetric(2, kernel, 1)
             if rest[0] == 'forward':
-                self.run = lambda: F.conv2d(x, w, padding=1)
+                self.run = lambda: F.conv2d(a, w, padding=1)
             elif rest[0] == 'by-weights':
-                self.run = lambda: torch.nn.grad.conv2d_weight(x, w.shape, d, padding=1)
+                self.run = lambda: torch.nn.grad.conv2d_weight(a, kernel, d, padding=1)
             else:
-                self.run = lambda: torch.nn.grad.conv2d_input(x.shape, w, d, padding=1)
+                self.run = lambda: torch.nn.grad.conv2d_input(image, w, a, padding=1)
         elif kind == 'adam':
-            w = nn.Parameter(symmetric(1, (large,), 1))
-            w.grad = symmetric(2, (large,), 1)
-            self.run = torch.optim.Adam([w], lr=1e-3).step
+            w, g, m, v = (symmetric(seed, (large,), 1).abs() + 0.1 for seed in (1, 2, 3, 4))
+            w = nn.Parameter(w)
+            w.grad = g
+            optimizer = torch.optim.Adam([w], lr=1e-3)
+            optimizer.state[w] = {'step': torch.tensor(9.), 'exp_avg': m, 'exp_avg_sq': v}
+            self.run = lambda: optimizer.step() or w.detach()
         else:
-            a = symmetric(1, (2 ** 20 if rest[0] == '1M' else large,), 1)
+            a = symmetric(1, (2 ** 20 if rest[0] == '1M' else large,), {'exp': 10, 'tanh': 4}.get(kind, 1))
             out = torch.empty_like(a)
             run = {'exp': torch.exp, 'tanh': torch.tanh, 'relu': lambda a, out: torch.clamp(a, min=0, out=out),
                    'add': lambda a, out: torch.add(a, a2, out=out)}[kind]
@@ -217,6 +221,13 @@ class Kernel:
     def step(self):
         with torch.no_grad():
             self.run()
+
+    def samples(self):
+        """The elements of the first result that samplesOf of kernels.mjs takes; None where they are not finite."""
+        with torch.no_grad():
+            result = self.run().reshape(-1)
+        values = (result[i * (len(result) - 1) // 64].item() for i in range(65))
+        return [v if math.isfinite(v) else None for v in values]
 
 
 def burst(subject, at_least):
@@ -251,8 +262,8 @@ def main(argument):
     training = ' ' not in argument
     subject = Subject(argument) if training else Kernel(argument)
     subject.reset()
-    losses = [subject.step() for _ in range(5)]
-    say({'ready': True, 'losses': losses if training else None, 'runtime': 'PyTorch ' + torch.__version__})
+    first = {'losses': [subject.step() for _ in range(5)]} if training else {'samples': subject.samples()}
+    say({'ready': True, **first, 'runtime': 'PyTorch ' + torch.__version__})
     for line in sys.stdin:
         say(burst(subject, float(line.split()[1])))
 
