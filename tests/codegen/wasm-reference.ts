@@ -30,8 +30,8 @@ export class Bench {
 
   /** A buffer of `length` elements, and a node that is loaded from it. */
   buffer(dtype: DType, length: number): Node {
-    // Only the id and the element type of a node matter to an emitter.
-    const node = { id: this.buffers.length, dtype } as unknown as Node
+    // Only the id and the type of a node matter to an emitter.
+    const node = { id: this.buffers.length, dtype, shape: [length] } as unknown as Node
     const { bytes } = DTYPES[dtype]
     this.#next = Math.floor((this.#next - length * bytes) / bytes) * bytes
     if (this.#next < 0) throw new Error('more pages, please')

@@ -27,7 +27,7 @@ function ratio({ memory }: Pick<Program, 'memory'>): number {
   return arenaBytes / peakBytes
 }
 
-// Nothing can be less than what lives together; 1 % more is what issue 5 allows.
+// Nothing can be less than what lives together; 1 % more is allowed.
 test('an MLP', () => {
   const net = nn.sequential(nn.linear(784, 128), nn.relu, nn.linear(128, 10))
   expect(slack([32, 784], 10, net as (x: F32) => F32)).toBeLessThanOrEqual(1.01)

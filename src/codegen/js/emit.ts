@@ -10,7 +10,7 @@ import type { KernelText } from './kernel-text.ts'
 import { writeNest } from './nest-writer.ts'
 import { Shared } from './prelude.ts'
 import { Names } from './names.ts'
-import { twinsOf } from './twins.ts'
+import { sharedFunctions } from './twins.ts'
 
 /** How f32 is added up: rounded after each operation, or, in sums, once at the end. */
 export type Arithmetic = 'strict' | 'relaxed'
@@ -28,7 +28,7 @@ export function emitJs(program: LoweredProgram, arithmetic: Arithmetic = 'strict
   const kernels: string[] = []
   const entries: string[] = []
   const write = (k: LoweredKernel, name: string, bases: Bases): string[] => kernelLines(k, name, { bases, shared, ...how })
-  const twins = twinsOf(program, (k, bases) => write(k, 'twin', bases).join('\n'))
+  const twins = sharedFunctions(program)
   let count = 0
   /** Writes a kernel, those inside it first, and gives its call. */
   const emitKernel = (k: LoweredKernel): string => {

@@ -14,7 +14,7 @@ export interface Address {
 /** Byte offset and strides of an element index into the buffer at `address`. */
 export function accessOf(address: number, index: Affine, dtype: DType): Access {
   const { bytes } = DTYPES[dtype]
-  return { offset: address + index.offset * bytes, strides: index.coefficients.map((c) => c * bytes) }
+  return { buffer: address, offset: address + index.offset * bytes, strides: index.coefficients.map((c) => c * bytes) }
 }
 
 /** Pushes the part of an address that changes; constants go into the instruction itself. */

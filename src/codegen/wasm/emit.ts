@@ -1,20 +1,23 @@
 import { sizeOf, type Shape } from '../../ir/types.ts'
 import type { Routine } from '../../ir/scalar.ts'
-import type { LoweredKernel, LoweredLoop, LoweredProgram, Move, Nest } from '../nest.ts'
+import type { LoweredKernel, LoweredProgram, Nest } from '../nest.ts'
 import { columnTiles, emitContraction, tilingOf } from './contraction.ts'
-import { Func, type Code, type Imported, type Local, type ModuleParts } from './encoder/assembler.ts'
+import { Func, type Code, type Imported, type ModuleParts } from './encoder/assembler.ts'
 import { encode } from './encoder/encode.ts'
 import { toWat } from './encoder/wat.ts'
 import type { Module } from './evaluate.ts'
 import { emitFold } from './fold.ts'
 import { importOf, type HostName } from './host.ts'
+import { emitLoop } from './loop.ts'
 import { axesToShare, balanceOf, operations, touchedBy, WORTH } from './partition.ts'
 import { laneRoutineFunc, routineFunc } from './routine.ts'
 import { philoxFunc, transposeFunc } from './routines.ts'
 import { Scope } from './scope.ts'
 import { callRows, callSharedRows, oneRow } from './rows.ts'
 import { Sequence, touchedByAll, type Step } from './sequence.ts'
+import { Shifts } from './shifts.ts'
 import { CONTROL_BYTES, Team } from './threads.ts'
+import { LEAST_SAVED, savedBytes, sharedCode } from './twins.ts'
 
 export interface WasmOptions {
   /** Bytes that memory holds from the start, such as constants. */
@@ -28,6 +31,8 @@ export interface WasmOptions {
   readonly threads?: number
   /** Least operations of a nest that threads divide; default: what takes a few times as long as a barrier. */
   readonly worth?: number
+  /** Least bytes for which kernels that differ only in addresses share their code (Infinity: never); default: what is worth it. */
+  readonly saving?: number
   /** Adds function names (generated ones) for profilers. */
   readonly names?: boolean
 }
@@ -66,22 +71,29 @@ class Emission implements Module {
   readonly #team: Team | null
   readonly #threads: number
   readonly #worth: number
+  readonly #saving: number
   readonly #scratchStart: number
   #scratchUsed = 0
   #scratchMost = 0
   readonly #hosts = new Map<HostName, Imported>()
   readonly #functions: Func[] = []
+  readonly #twins: Map<LoweredKernel, Twins>
   #philox: Func | null = null
   #transpose: Func | null = null
   readonly #routines = new Map<string, Func>()
 
   constructor(program: LoweredProgram, options: WasmOptions) {
-    const { threads = 0, worth = WORTH } = options
+    const { threads = 0, worth = WORTH, saving = LEAST_SAVED } = options
     const control = align(program.memoryBytes, 64)
     this.#threads = threads
     this.#worth = worth
+    this.#saving = saving
     this.#team = threads ? new Team(control, threads) : null
     this.#scratchStart = this.#team ? control + CONTROL_BYTES : align(program.memoryBytes)
+    this.#twins = new Map((saving === Infinity ? [] : sharedCode(program)).flatMap((group) => {
+      const one: Twins = { shifts: new Shifts(group), pieces: null }
+      return group.map(({ kernel }) => [kernel, one] as const)
+    }))
     const emitted = new Map<LoweredKernel, Step[]>()
     const stepsOf = (k: LoweredKernel): Step[] => {
       let steps = emitted.get(k)
@@ -162,8 +174,8 @@ class Emission implements Module {
     return address
   }
 
-  #function(title: string): Func {
-    const f = new Func(`k${this.#functions.length}`, [], [], title)
+  #function(title: string, params = 0): Func {
+    const f = newFunction(this.#functions.length, title, params)
     this.#functions.push(f)
     return f
   }
@@ -182,27 +194,55 @@ class Emission implements Module {
   }
 
   #steps(kernel: LoweredKernel): Step[] {
-    if (kernel.loop) return [this.#loop(kernel, kernel.loop)]
-    if (kernel.rows) return [this.#rows(kernel, kernel.rows)]
-    const team = this.#team
-    const call = (funcs: readonly Func[]) => (code: Code): void => {
-      for (const f of funcs) code.call(f)
+    if (kernel.loop) {
+      // Kernels of the body stay functions of their own, so that each is compiled well by itself.
+      const body = kernel.loop.body.flatMap((k) => this.#steps(k))
+      return [emitLoop(this.#function(titleOf(kernel)), kernel.loop, body, this.#team)]
     }
-    if (!team) return [{ shared: false, reads: [], writes: [], emit: call([this.#kernel(kernel)]) }]
+    const twins = this.#twins.get(kernel)
+    if (twins && !twins.pieces) this.#together(kernel, twins)
+    const shifts = twins?.pieces ? twins.shifts : NONE
+    const pieces = twins?.pieces ?? this.#pieces(kernel, shifts)
     const nests = nestsOf(kernel)
-    const shared = nests.map((n) => this.#divided(team, kernel, n))
-    if (!shared.some((s) => s)) {
-      return [{ shared: false, ...touchedByAll(nests.map((n) => touchedBy(kernel, n))), emit: call([this.#kernel(kernel)]) }]
+    return pieces.map(({ shared, funcs, of }): Step => ({
+      shared,
+      // Each call has bytes of its own.
+      ...touchedByAll(this.#team ? of.map((i) => touchedBy(kernel, nests[i])) : []),
+      emit: (code) => {
+        for (const f of funcs) {
+          for (const given of shifts.valuesOf(kernel)) code.i32(given)
+          code.call(f)
+        }
+      },
+    }))
+  }
+
+  /** Emits the functions that twins share, unless that saves too little. */
+  #together(kernel: LoweredKernel, twins: Twins): void {
+    const before = this.#functions.length
+    const pieces = this.#pieces(kernel, twins.shifts)
+    const calls = pieces.reduce((n, p) => n + p.funcs.length, 0)
+    if (savedBytes(this.#functions.slice(before), twins.shifts, calls) >= this.#saving) twins.pieces = pieces
+    else {
+      this.#functions.length = before
+      for (const twin of twins.shifts.kernels) this.#twins.delete(twin)
     }
-    return nests.map((nest, i): Step => {
-      const funcs = shared[i] ?? [this.#kernel({ ...kernel, nests: [nest] })]
-      return { shared: shared[i] !== null, ...touchedBy(kernel, nest), emit: call(funcs) }
-    })
+  }
+
+  /** Emits the functions of a kernel. */
+  #pieces(kernel: LoweredKernel, shifts: Shifts): Piece[] {
+    const nests = nestsOf(kernel)
+    const all = [...nests.keys()]
+    if (kernel.rows) return [{ ...this.#rows(kernel, kernel.rows, shifts), of: all }]
+    const team = this.#team
+    const divided = nests.map((n) => team && this.#divided(team, kernel, n, shifts))
+    if (!divided.some((d) => d)) return [{ shared: false, funcs: [this.#kernel(kernel, shifts)], of: all }]
+    return nests.map((nest, i) =>
+      ({ shared: divided[i] !== null, funcs: divided[i] ?? [this.#kernel({ ...kernel, nests: [nest] }, shifts)], of: [i] }))
   }
 
   /** A loop over rows that calls, for each, a function of every contraction and of all nests between two. */
-  #rows(kernel: LoweredKernel, rows: Shape): Step {
-    const title = `${kernel.name}: ${kernel.title}`
+  #rows(kernel: LoweredKernel, rows: Shape, shifts: Shifts): Omit<Piece, 'of'> {
     const nests = nestsOf(kernel)
     const team = this.#threads > 1 && sizeOf(rows) > 1 && nests.reduce((n, nest) => n + operations(nest), 0) >= this.#worth ? this.#team : null
     this.#scratchUsed = 0
@@ -210,9 +250,9 @@ class Emission implements Module {
     const kept = this.#scratchUsed
     const parts: Func[] = []
     const emit = (bodies: readonly ((scope: Scope) => void)[]): void => {
-      const part = new Func(`k${this.#functions.length}`, rows.map(() => 'i32'), [], `${kernel.name}: part`)
-      this.#functions.push(part)
-      const scope = new Scope(this.#team, -1, rows.map((steps, i) => ({ at: part.params[i], steps })), own)
+      const part = this.#function(`${kernel.name}: part`, rows.length + shifts.count)
+      const at = rows.map((steps, i) => ({ at: part.params[i], steps }))
+      const scope = new Scope(this.#team, -1, at, own, shifts.within(part.params.slice(rows.length)))
       for (const body of bodies) {
         this.#scratchUsed = kept
         body(scope)
@@ -236,105 +276,58 @@ class Emission implements Module {
       for (const t of columnTiles(nest, tiling)) emit([(scope) => emitContraction(scope, kernel, nest, this, tiling, t)])
     }
     finish()
-    const f = this.#function(title)
-    if (team) callSharedRows(f.body, team, rows, parts)
-    else callRows(f.body, rows, parts)
-    return { shared: team !== null, ...touchedByAll(nests.map((n) => touchedBy(kernel, n))), emit: (code) => void code.call(f) }
+    const f = this.#function(titleOf(kernel), shifts.count)
+    if (team) callSharedRows(f.body, team, rows, parts, f.params)
+    else callRows(f.body, rows, parts, f.params)
+    return { shared: team !== null, funcs: [f] }
   }
 
   /** Functions of the nest in which threads divide its loops; null if that is not possible or not worth it. */
-  #divided(team: Team, kernel: LoweredKernel, nest: Nest): Func[] | null {
+  #divided(team: Team, kernel: LoweredKernel, nest: Nest, shifts: Shifts): Func[] | null {
     if (this.#threads < 2 || operations(nest) < this.#worth) return null
     let best: { parts: Part[]; balance: number } | null = null
     for (const axis of axesToShare(kernel, nest)) {
-      const parts = this.#partsOf(kernel, nest, () => new Scope(team, axis))
+      const parts = this.#partsOf(kernel, nest, (func) => new Scope(team, axis, [], null, shifts.within(func.params)), shifts.count)
       const shares = parts.map((p) => p.scope.shares)
       const balance = Math.min(balanceOf(shares, 2), balanceOf(shares, this.#threads))
       if (balance > (best?.balance ?? WORTHWHILE)) best = { parts, balance }
       if (balance >= BALANCED) break
     }
-    return best && best.parts.map(({ scope, title }) => {
-      const f = this.#function(title)
-      scope.finish(f.body)
-      return f
+    return best && best.parts.map(({ func, scope }) => {
+      scope.finish(func.body)
+      this.#functions.push(func)
+      return func
     })
   }
 
   /** Contractions have one function for each form of column tile. */
-  #partsOf(kernel: LoweredKernel, nest: Nest, scopeOf: () => Scope): Part[] {
-    const title = `${kernel.name}: ${kernel.title}`
-    const part = (body: (scope: Scope) => void): Part => {
+  #partsOf(kernel: LoweredKernel, nest: Nest, scopeOf: (func: Func) => Scope, params: number): Part[] {
+    const part = (i: number, body: (scope: Scope) => void): Part => {
       this.#scratchUsed = 0
-      const scope = scopeOf()
+      const func = newFunction(this.#functions.length + i, titleOf(kernel), params)
+      const scope = scopeOf(func)
       body(scope)
-      return { scope, title }
+      return { func, scope }
     }
     const tiling = tilingOf(new Scope(), kernel, nest, this)
-    if (!tiling) return [part((scope) => emitFold(scope, kernel, nest, this))]
-    return columnTiles(nest, tiling).map((t) => part((scope) => emitContraction(scope, kernel, nest, this, tiling, t)))
+    if (!tiling) return [part(0, (scope) => emitFold(scope, kernel, nest, this))]
+    return columnTiles(nest, tiling).map((t, i) => part(i, (scope) => emitContraction(scope, kernel, nest, this, tiling, t)))
   }
 
-  /** Kernels of the body stay functions of their own, so that each is compiled well by itself. */
-  #loop({ name, title }: LoweredKernel, loop: LoweredLoop): Step {
-    const body = loop.body.map((k) => this.#steps(k)).flat()
-    const f = this.#function(`${name}: ${title}`)
-    const code = f.body
-    const t: Local = { type: 'i32' }
-    const address = (base: number, step: number): void => {
-      code.i32(base)
-      if (step) code.get(t).i32(step).op('i32.mul').op('i32.add')
-    }
-    const moves = (list: readonly Move[]): Step => ({
-      shared: false,
-      reads: list.map((m) => ({ from: m.from, to: m.from + m.fromStep * (loop.length - 1) + m.bytes })),
-      writes: list.map((m) => ({ from: m.to, to: m.to + m.toStep * (loop.length - 1) + m.bytes })),
-      emit: () => {
-        for (const m of list) {
-          if (!m.bytes) continue
-          address(m.to, m.toStep)
-          address(m.from, m.fromStep)
-          code.i32(m.bytes).copy()
-        }
-      },
-    })
-    const [before, enter, leave, after] = [loop.before, loop.enter, loop.leave, loop.after].map(moves)
-    const shared = body.some((s) => s.shared)
-    const inside = [enter, ...body, leave]
-    // What one turn of the loop leaves running, the next one may meet.
-    const sequence = this.#team && shared ? new Sequence(code, this.#team, loop.length ? [before, ...inside] : [before]) : null
-    const add = (step: Step): void => {
-      if (sequence) sequence.add(step)
-      else step.emit(code)
-    }
-    const touched = touchedByAll([before, ...inside, after])
-    if (sequence) this.#team!.alone(code, () => before.emit(code))
-    else before.emit(code)
-    if (loop.length) {
-      code.i32(loop.reverse ? loop.length - 1 : 0).set(t)
-      code.within('loop', (again) => {
-        for (const step of inside) add(step)
-        code.get(t).i32(loop.reverse ? -1 : 1).op('i32.add').tee(t)
-        if (loop.reverse) code.i32(0).op('i32.ge_s').brIf(again)
-        else code.i32(loop.length).op('i32.lt_s').brIf(again)
-      })
-    }
-    add(after)
-    sequence?.finish()
-    return { shared, ...touched, emit: (c) => void c.call(f) }
-  }
-
-  #kernel(kernel: LoweredKernel): Func {
-    const f = this.#function(`${kernel.name}: ${kernel.title}`)
+  #kernel(kernel: LoweredKernel, shifts: Shifts): Func {
+    const f = this.#function(titleOf(kernel), shifts.count)
     const nests = nestsOf(kernel)
-    let scope = new Scope(this.#team)
+    const scopeOf = (func: Func): Scope => new Scope(this.#team, -1, [], null, shifts.within(func.params))
+    let scope = scopeOf(f)
     // Contractions get functions of their own where they have company: hot loops stay in small functions.
     const apart = (body: (scope: Scope) => void): void => {
-      const own = new Scope(this.#team)
-      const part = this.#function(`${kernel.name}: part`)
+      const part = this.#function(`${kernel.name}: part`, shifts.count)
+      const own = scopeOf(part)
       body(own)
       own.finish(part.body)
       scope.finish(f.body)
-      scope = new Scope(this.#team)
+      scope = scopeOf(f)
+      for (const p of f.params) f.body.get(p)
       f.body.call(part)
     }
     for (const nest of nests) {
@@ -358,9 +351,29 @@ class Emission implements Module {
 
 /** A function under construction. */
 interface Part {
+  readonly func: Func
   readonly scope: Scope
-  readonly title: string
 }
+
+/** Functions that run some nests of a kernel, given what is added to its addresses. */
+interface Piece {
+  readonly shared: boolean
+  readonly funcs: readonly Func[]
+  readonly of: readonly number[]
+}
+
+/** Kernels that share their functions, once those are emitted. */
+interface Twins {
+  readonly shifts: Shifts
+  pieces: Piece[] | null
+}
+
+const NONE = new Shifts([])
+
+const titleOf = ({ name, title }: LoweredKernel): string => `${name}: ${title}`
+
+const newFunction = (number: number, title: string, params: number): Func =>
+  new Func(`k${number}`, Array.from({ length: params }, () => 'i32'), [], title)
 
 /** Nests that do anything. */
 const nestsOf = (kernel: LoweredKernel): Nest[] => kernel.nests.filter((n) => !n.free.includes(0) && n.stores.length)

@@ -13,11 +13,11 @@ export interface Row {
 export const oneRow = (nest: Nest, rows: Shape): Nest =>
   ({ ...nest, free: nest.free.map((n, i) => (i < rows.length ? 1 : n)), rows })
 
-/** Calls the parts for every row, one row after the other. */
-export function callRows(code: Code, rows: Shape, parts: readonly Func[]): void {
+/** Calls the parts for every row, one row after the other, with the row and what else they take. */
+export function callRows(code: Code, rows: Shape, parts: readonly Func[], further: readonly Local[]): void {
   const at = rows.map((): Local => ({ type: 'i32' }))
   const level = (i: number): void => {
-    if (i === rows.length) return call(code, at, parts)
+    if (i === rows.length) return call(code, [...at, ...further], parts)
     code.i32(0).set(at[i])
     code.within('loop', (again) => {
       level(i + 1)
@@ -28,7 +28,7 @@ export function callRows(code: Code, rows: Shape, parts: readonly Func[]): void 
 }
 
 /** The same for those rows that are this thread's. */
-export function callSharedRows(code: Code, team: Team, rows: Shape, parts: readonly Func[]): void {
+export function callSharedRows(code: Code, team: Team, rows: Shape, parts: readonly Func[], further: readonly Local[]): void {
   const [row, left, rest] = [0, 1, 2].map((): Local => ({ type: 'i32' }))
   const at = rows.map((): Local => ({ type: 'i32' }))
   team.share(code, sizeOf(rows), row, left)
@@ -40,16 +40,16 @@ export function callSharedRows(code: Code, team: Team, rows: Shape, parts: reado
         code.get(rest).i32(rows[i]).op('i32.div_u').set(rest)
       }
       code.get(rest).set(at[0])
-      call(code, at, parts)
+      call(code, [...at, ...further], parts)
       code.get(row).i32(1).op('i32.add').set(row)
       code.get(left).i32(1).op('i32.sub').tee(left).brIf(again)
     })
   })
 }
 
-function call(code: Code, at: readonly Local[], parts: readonly Func[]): void {
+function call(code: Code, given: readonly Local[], parts: readonly Func[]): void {
   for (const part of parts) {
-    for (const i of at) code.get(i)
+    for (const x of given) code.get(x)
     code.call(part)
   }
 }

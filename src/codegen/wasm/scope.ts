@@ -1,12 +1,15 @@
 import type { Shape } from '../../ir/types.ts'
 import { Code, type Local, type ValueType } from './encoder/assembler.ts'
 import type { Row } from './rows.ts'
+import type { Shift } from './shifts.ts'
 import type { Share, Team } from './threads.ts'
 
 /** Where an access goes: a byte offset and a stride in bytes for each axis of the nest. */
 export interface Access {
   readonly offset: number
   readonly strides: readonly number[]
+  /** Where the buffer begins, if it is one of the kernel's. */
+  readonly buffer?: number
   /** Is it scratch memory, of which each thread has its own? */
   readonly scratch?: boolean
   /** Loops down to this level do not move it: it begins anew in each of their iterations. Default 0. */
@@ -18,6 +21,11 @@ export interface Own {
   readonly from: number
   readonly to: number
   readonly scratch: number
+}
+
+/** An access, and what the caller adds to it. */
+interface Moved extends Access {
+  readonly shift?: Shift
 }
 
 interface Pointer {
@@ -60,17 +68,25 @@ export class Scope {
   #insideShared = false
   readonly #rows: readonly Row[]
   readonly #own: Own | null
+  readonly #shifts: ReadonlyMap<number, Shift>
   /** The loops along the axis that threads share, as far as none of them is inside another. */
   readonly shares: Share[] = []
 
   /**
    * `team`: the code runs on several threads; they divide the outermost loops along the axis `shared` among them. `rows`: the
-   * first axes stand where these say, and `own` is what each thread has elsewhere.
+   * first axes stand where these say, and `own` is what each thread has elsewhere. `shifts`: what callers add to the address of a buffer.
    */
-  constructor(team: Team | null = null, shared = -1, rows: readonly Row[] = [], own: Own | null = null) {
+  constructor(
+    team: Team | null = null,
+    shared = -1,
+    rows: readonly Row[] = [],
+    own: Own | null = null,
+    shifts: ReadonlyMap<number, Shift> = new Map(),
+  ) {
     this.#team = team
     this.#rows = rows
     this.#own = own
+    this.#shifts = shifts
     this.#shared = team ? shared : -1
   }
 
@@ -257,19 +273,24 @@ export class Scope {
     return level > outside ? strides[axis] * step : 0
   }
 
-  /** The same access where this thread has the bytes. */
-  #moved(access: Access): Access {
+  /** The same access where this thread has the bytes, or from where the caller's addition is 0. */
+  #moved(access: Access): Moved {
     const own = this.#own
-    if (!own || access.scratch || access.offset < own.from || access.offset >= own.to) return access
-    return { ...access, offset: access.offset - own.from + own.scratch, scratch: true }
+    if (own && !access.scratch && access.offset >= own.from && access.offset < own.to) {
+      return { ...access, offset: access.offset - own.from + own.scratch, scratch: true }
+    }
+    const shift = access.buffer === undefined ? undefined : this.#shifts.get(access.buffer)
+    return shift ? { ...access, offset: access.offset - shift.back, shift } : access
   }
 
-  /** What the function is told adds to an address: which row, and whose scratch memory; null: nothing. */
-  #start({ strides, scratch }: Access): Local | null {
-    const base = scratch && this.#team ? this.#scratchBase(this.#team) : null
+  /** What the function is told adds to an address: which row, whose scratch memory, which of the twins; null: nothing. */
+  #start(access: Moved): Local | null {
+    const { strides, scratch, shift } = access
+    const base = scratch && this.#team ? this.#scratchBase(this.#team) : shift ? this.#shiftBy(shift) : null
     const moving = this.#rows.map((row, i) => ({ ...row, by: strides[i] })).filter((r) => r.by)
     if (!moving.length) return base
-    return this.literal(`row ${this.#rowKey(strides)} ${base !== null}`, 'i32', () => {
+    const from = base === null ? '' : scratch ? 'scratch' : shift!.parameter
+    return this.literal(`row ${this.#rowKey(strides)} ${from}`, 'i32', () => {
       if (base) this.code.get(base)
       moving.forEach(({ at, steps, by }, i) => {
         // Backwards from the last row: a pointer is never negative.
@@ -279,6 +300,11 @@ export class Scope {
         if (i || base) this.code.op('i32.add')
       })
     })
+  }
+
+  #shiftBy({ parameter, given, doubled }: Shift): Local {
+    if (!doubled) return given
+    return this.literal(`shift ${parameter}`, 'i32', () => this.code.get(given).i32(doubled).op('i32.shl'))
   }
 
   #rowKey(strides: readonly number[]): string {
@@ -295,12 +321,12 @@ export class Scope {
     return this.literal('scratch', 'i32', () => this.code.getGlobal(team.scratch))
   }
 
-  #pointer(access: Access, from: number): Local | null {
-    const { strides, scratch } = access
+  #pointer(access: Moved, from: number): Local | null {
     let level = from
     while (level > 0 && this.#increment(access, level) === 0) level--
     if (level === 0) return this.#start(access)
-    let key = `${scratch ? 'scratch,' : ''}${this.#rowKey(strides)}`
+    const { strides, scratch, shift } = access
+    let key = `${scratch ? 'scratch,' : shift ? `shift ${shift.parameter},` : ''}${this.#rowKey(strides)}`
     for (let l = 1; l <= level; l++) key += `${this.#increment(access, l)},`
     const { pointers, loop } = this.#levels[level]
     let pointer = pointers.get(key)
