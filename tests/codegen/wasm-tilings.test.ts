@@ -54,10 +54,10 @@ function convolution(n: number, o: number, h: number, w: number, c: number): Cas
   return { b, n: nest([n, o, h, w], stores, { reduced: [c, 3, 3], combine: 'sum', value }) }
 }
 
-/** Emits the nest with every tiling, rows in blocks of one, two and all tiles, and compares bits. */
-function everyTiling(of: () => Case): number {
+/** Emits the nest with every tiling (or every `step`-th), rows in blocks of two and of all tiles, and compares bits. */
+function everyTiling(of: () => Case, step = 1): number {
   const count = tilings(of().n, () => true).length
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; i += step) {
     for (const tiles of [2, Infinity]) {
       let shown = ''
       chosen = (list) => {
@@ -82,8 +82,8 @@ test.each([[false, false], [true, false], [false, true], [true, true]] as const)
   },
 )
 
-test('every tiling of a convolution computes the same bits', () => {
-  expect(everyTiling(() => convolution(2, 9, 2, 14, 1))).toBeGreaterThan(100)
+test('every third tiling of a convolution computes the same bits', () => {
+  expect(everyTiling(() => convolution(2, 9, 2, 14, 1), 3)).toBeGreaterThan(100)
 })
 
 test('tiles of five rows leave tiles of four, and cover every row once', () => {
