@@ -188,3 +188,28 @@ test('the operand that does not lie along the columns is packed when it is used 
   expect(shown(matmul(65, 512, 784, 'ab'))).toEqual(['packed', 10])
   expect(tiling(matmul(1, 128, 784, 'ab'))).toMatchObject({ feed: 'direct', rows: 1, vectors: 8 })
 })
+
+describe("an optimiser's states", () => {
+  const momentum: Epilogue = (b, core) => {
+    const [w, m, v] = [0, 1, 2].map(() => b.x.load(b.buffer('f32', 256 * 64), form(0, 64, 1)))
+    return b.x.arith.add(core, b.x.arith.mul(w, b.x.arith.mul(m, v)))
+  }
+
+  test('are walked as they lie, if that is hardly dearer', () => {
+    for (const terms of [512, 8192]) expect(tiling(matmul(256, 64, terms, 'atb', momentum, 8))).toMatchObject({ column: 1 })
+  })
+
+  test('are not walked along the three taps of a convolution', () => {
+    const [n, o, c, h] = [32, 64, 32, 14]
+    const b = new Bench(512)
+    const [x, dy] = [b.buffer('f32', n * c * 256), b.buffer('f32', n * o * h * h)]
+    const here = form(0, c * 9, 9, 3, 1)
+    const loads = [0, 1, 2].map(() => b.x.load(b.buffer('f32', o * c * 9), here))
+    const { arith: a } = b.x
+    const value = a.mul(b.x.load(dy, form(0, h * h, 0, 0, 0, o * h * h, h, 1)), b.x.load(x, form(0, 0, 256, 16, 1, c * 256, 16, 1)))
+    const update = a.add(b.x.core('f32'), a.mul(loads[0], a.mul(loads[1], loads[2])))
+    const stores = [b.store(b.buffer('f32', o * c * 9), here, update)]
+    const program = b.program(nest([o, c, 3, 3], stores, { reduced: [n, h, h], combine: 'sum', value }))
+    expect(tiling({ b, program })!.column).toBeLessThan(2)
+  })
+})

@@ -8,17 +8,20 @@ import { extentsOf, runsAlongTerms, touchesMuch, type Feed, type Tiling } from '
 /** At most this many accumulators: with operands and a product they fill the 16 registers. 4×16 and 8×8 spill. */
 const ACCUMULATORS = 10
 
+/** So much more may be estimated for a tiling that walks an optimiser's states as they lie: less code, and fewer lines of memory. */
+const ALONG = 1.3
+
 /**
  * The cheapest tiling by estimated cycles, or null if the nest is no contraction in f32 or no free axis belongs to one
  * operand alone. `mayLane` tells whether the stores can run in lanes along an axis.
  */
 export function chooseTiling(nest: Nest, mayLane: (axis: number) => boolean): Tiling | null {
-  let best: { tiling: Tiling; cost: number } | null = null
-  for (const tiling of tilings(nest, mayLane)) {
-    const cost = cyclesOf(nest, tiling)
-    if (!best || cost < best.cost) best = { tiling, cost }
-  }
-  return best && best.tiling
+  const all = tilings(nest, mayLane).map((tiling) => ({ tiling, cost: cyclesOf(nest, tiling) }))
+  const least = (list: typeof all): (typeof all)[number] | undefined => list.reduce((a, b) => (a && a.cost <= b.cost ? a : b), list.at(0))
+  const best = least(all)
+  if (!best || !touchesMuch(nest)) return best?.tiling ?? null
+  const along = least(all.filter(({ tiling: t }) => nest.stores.every((s) => s.index.coefficients[t.column] === 1)))
+  return along && along.cost <= ALONG * best.cost ? along.tiling : best.tiling
 }
 
 /** All tilings among which {@link chooseTiling} chooses. */
@@ -41,9 +44,7 @@ export function tilings(nest: Nest, mayLane: (axis: number) => boolean): Tiling[
       }
     }
   }
-  // An optimiser's states are walked as they lie, if that can be.
-  const along = list.filter((t) => stores.every((s) => s.index.coefficients[t.column] === 1))
-  return along.length && touchesMuch(nest) ? along : list
+  return list
 }
 
 function candidates(nest: Nest, vector: Load, single: Load, column: number, row: number): Omit<Tiling, 'factors'>[] {
@@ -51,7 +52,9 @@ function candidates(nest: Nest, vector: Load, single: Load, column: number, row:
   const apart: Feed = runsAlongTerms(nest, vector) && !isHalf(vector.dtype) ? 'turned' : 'strided'
   const feeds: Feed[] = vector.index.coefficients[column] === 1 ? ['direct', 'packed'] : [apart, 'packed']
   const { free, reduced } = nest
-  const mixes = sizeOf(free) > MIXED_POINTS && sizeOf(reduced) * free[column] >= MIXED_PANEL
+  // An epilogue whose elements lie apart is much code by itself.
+  const short = !touchesMuch(nest) || nest.stores.every((s) => s.index.coefficients[column] === 1)
+  const mixes = short && sizeOf(free) > MIXED_POINTS && sizeOf(reduced) * free[column] >= MIXED_PANEL
   const list: Omit<Tiling, 'factors'>[] = []
   for (const rows of row < 0 ? [1] : [5, 4, 3, 2, 1]) {
     // Two forms of tile are twice the code.
