@@ -31,11 +31,8 @@ export function tilingOf(scope: Scope, kernel: LoweredKernel, nest: Nest, module
 export const columnTiles = (nest: Nest, t: Tiling): Tiles[] => tilesOf(nest.free[t.column], t.vectors, 4)
 
 /**
- * A contraction by register tiles: for each tile of columns (packed into a panel if that pays) and each tile of rows,
- * all terms are added up in registers, one after the other, then the stores run on the registers.
- *
- * Measured on Node 20 (Xeon, 2.5 GHz, one thread) against multiplications and additions in registers alone, 22.8 GFLOP/s:
- * x[64,784]·W[128,784]ᵀ 21 to 23 (packing included), dzᵀ[128,64]·x[64,784] 21 to 23, dz[64,128]·W[128,784] 22 to 23.
+ * A contraction by register tiles: for each tile of columns and each tile of rows (either packed into a panel if that pays),
+ * all terms are added up in registers, one after the other, then the stores run on the registers. Figures: bench/README.md.
  */
 export function emitContraction(
   scope: Scope,

@@ -27,7 +27,7 @@ export class Panel {
   readonly #address: number
   /** Does it hold all tiles along the axis, or one? */
   readonly #all: boolean
-  /** Loops down to this level begin with another copy, and where they stand along the axis. */
+  /** Loops down to this level begin with another copy; its tiles start here along the axis. */
   #outside = 0
   #from = 0
 
