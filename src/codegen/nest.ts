@@ -1,5 +1,5 @@
 import type { Affine } from '../ir/affine.ts'
-import type { Expr, Expressions } from '../ir/expression.ts'
+import { inOrder, type Expr, type Expressions } from '../ir/expression.ts'
 import type { Node } from '../ir/graph.ts'
 import type { Combine } from '../ir/op.ts'
 import type { DType, Shape } from '../ir/types.ts'
@@ -37,6 +37,15 @@ export interface Nest {
   /** Of a nest that is one row of another: the extents that its first free axes, which are 1 here, have there. */
   readonly rows?: Shape
 }
+
+/** All expressions that a nest evaluates, without what they are made of. */
+export const rootsOfNest = (nest: Nest): Expr[] => [
+  ...(nest.value ? [nest.value] : []),
+  ...nest.stores.flatMap((s) => (s.indirect ? [s.indirect.at, s.value] : [s.value])),
+]
+
+/** How many operations, loads among them, these expressions are at one point. */
+export const operationsOf = (roots: readonly Expr[]): number => inOrder(roots).filter((e) => e.kind !== 'lit').length
 
 /** A kernel in loop form: nests that run one after the other. */
 export interface LoweredKernel {

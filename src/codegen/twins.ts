@@ -1,7 +1,6 @@
 import type { Affine } from '../ir/affine.ts'
 import { inOrder, type Expr } from '../ir/expression.ts'
-import { rootsOfNest } from './lower/simplify.ts'
-import type { LoweredKernel, LoweredProgram, Nest } from './nest.ts'
+import { rootsOfNest, type LoweredKernel, type LoweredProgram, type Nest } from './nest.ts'
 
 /** A kernel, and where the buffers that its nests name begin: distinct addresses in the order in which they come first. */
 export interface Twin {

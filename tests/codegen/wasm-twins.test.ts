@@ -5,7 +5,7 @@ import { lowerPlan } from '../../src/codegen/lower.ts'
 import type { LoweredKernel, LoweredProgram, Nest } from '../../src/codegen/nest.ts'
 import { twinsOf } from '../../src/codegen/twins.ts'
 import { emitWasm, wasmText, type WasmOptions } from '../../src/codegen/wasm/emit.ts'
-import { rootsOf } from '../../src/codegen/wasm/dependence.ts'
+import { rootsOfNest } from '../../src/codegen/nest.ts'
 import { Func } from '../../src/codegen/wasm/encoder/assembler.ts'
 import { Shifts } from '../../src/codegen/wasm/shifts.ts'
 import { savedBytes } from '../../src/codegen/wasm/twins.ts'
@@ -262,7 +262,7 @@ describe.each(Object.entries(CASES))('row by row: %s', (_, graph) => {
       return places.get(address)!
     }
     const moved = kernels.flatMap((k) => k.loop?.body ?? [k]).map((k) => scattered(k, to))
-    for (const k of moved) for (const n of k.nests) for (const e of inOrder(rootsOf(n))) if ('node' in e) k.address(e.node)
+    for (const k of moved) for (const n of k.nests) for (const e of inOrder(rootsOfNest(n))) if ('node' in e) k.address(e.node)
     const program = { functions: [first, { name: 'elsewhere', kernels: moved }], memoryBytes: memoryBytes + (places.size + 1) * (room + 16 * places.size) }
     expect(twinsOf(program).length).toBeGreaterThan(0)
     expectSameBytes(program, 1)

@@ -1,7 +1,6 @@
 import { inOrder } from '../../ir/expression.ts'
 import { DTYPES, type DType } from '../../ir/types.ts'
-import { rootsOfNest } from '../lower/simplify.ts'
-import type { LoweredKernel } from '../nest.ts'
+import { rootsOfNest, type LoweredKernel } from '../nest.ts'
 
 /** Where the buffers of a kernel begin, as parameters of its functions, in the order in which its nests name them. */
 export class Bases {

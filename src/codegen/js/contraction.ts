@@ -1,7 +1,6 @@
 import { axis } from '../../ir/affine.ts'
 import type { Expr } from '../../ir/expression.ts'
-import { rootsOfNest } from '../lower/simplify.ts'
-import type { Nest } from '../nest.ts'
+import { rootsOfNest, type Nest } from '../nest.ts'
 import { accumulate, startAccumulators, sumsInDoubles } from './accumulate.ts'
 import { Block } from './block.ts'
 import type { KernelText } from './kernel-text.ts'

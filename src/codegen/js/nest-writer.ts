@@ -1,6 +1,5 @@
 import { rowMajor } from '../../ir/types.ts'
-import { rootsOfNest } from '../lower/simplify.ts'
-import type { Nest } from '../nest.ts'
+import { rootsOfNest, type Nest } from '../nest.ts'
 import { orderOf } from '../order.ts'
 import { accumulate, startAccumulators, sumsInDoubles } from './accumulate.ts'
 import type { Block } from './block.ts'

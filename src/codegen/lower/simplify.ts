@@ -1,5 +1,5 @@
 import type { Affine } from '../../ir/affine.ts'
-import type { Expr, Expressions } from '../../ir/expression.ts'
+import type { Expressions } from '../../ir/expression.ts'
 import type { Shape } from '../../ir/types.ts'
 import type { Nest } from '../nest.ts'
 import { isContraction } from '../order.ts'
@@ -92,9 +92,3 @@ function merge(axes: readonly number[], extents: Shape, forms: readonly Affine[]
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i)
-
-/** All expressions that a nest evaluates. */
-export const rootsOfNest = (nest: Nest): Expr[] => [
-  ...(nest.value ? [nest.value] : []),
-  ...nest.stores.flatMap((s) => (s.indirect ? [s.indirect.at, s.value] : [s.value])),
-]

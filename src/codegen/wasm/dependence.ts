@@ -1,5 +1,5 @@
 import { inOrder, type Expr } from '../../ir/expression.ts'
-import type { Nest } from '../nest.ts'
+import { rootsOfNest, type Nest } from '../nest.ts'
 
 /** Bit of an axis of the nest in a mask of what an expression depends on. */
 export const axisBit = (axis: number): number => 1 << axis
@@ -17,7 +17,7 @@ export class Dependence {
     this.#extents = [...nest.free, ...nest.reduced]
     const coreRank = nest.running ? this.#extents.length : nest.free.length
     this.#coreMask = this.#extents.reduce((m, n, i) => (i < coreRank && n > 1 ? m | axisBit(i) : m), CORE)
-    const roots = rootsOf(nest)
+    const roots = rootsOfNest(nest)
     for (const e of [...roots, ...inOrder(roots).flatMap((x) => x.args)]) this.#uses.set(e, (this.#uses.get(e) ?? 0) + 1)
   }
 
@@ -39,9 +39,3 @@ export class Dependence {
     return this.#uses.get(e) ?? 1
   }
 }
-
-/** All expressions that a nest evaluates. */
-export const rootsOf = (nest: Nest): Expr[] => [
-  ...(nest.value ? [nest.value] : []),
-  ...nest.stores.flatMap((s) => (s.indirect ? [s.value, s.indirect.at] : [s.value])),
-]

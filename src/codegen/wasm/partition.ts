@@ -1,8 +1,7 @@
 import { range, type Affine } from '../../ir/affine.ts'
 import { inOrder, type Expr } from '../../ir/expression.ts'
 import { bytesOf, DTYPES, sizeOf } from '../../ir/types.ts'
-import type { LoweredKernel, Nest, Store } from '../nest.ts'
-import { rootsOf } from './dependence.ts'
+import { operationsOf, rootsOfNest, type LoweredKernel, type Nest, type Store } from '../nest.ts'
 import type { Share } from './threads.ts'
 
 /** Bytes from `from` up to, not including, `to`. */
@@ -24,15 +23,14 @@ export const WORTH = 30_000
 
 /** Operations of a nest, loads and stores included. */
 export function operations(nest: Nest): number {
-  const weigh = (of: readonly Expr[]): number => inOrder(of).filter((e) => e.kind !== 'lit').length
   const points = sizeOf(nest.free) * (nest.running ? sizeOf(nest.reduced) : 1)
-  const terms = nest.value ? sizeOf(nest.free) * sizeOf(nest.reduced) * weigh([nest.value]) : 0
-  return terms + points * (weigh(nest.stores.map((s) => s.value)) + nest.stores.length)
+  const terms = nest.value ? sizeOf(nest.free) * sizeOf(nest.reduced) * operationsOf([nest.value]) : 0
+  return terms + points * (operationsOf(nest.stores.map((s) => s.value)) + nest.stores.length)
 }
 
 /** Loads of the nest, with the address of the buffer that each reads. */
 const loadsOf = (kernel: LoweredKernel, nest: Nest): { load: Extract<Expr, { kind: 'load' | 'gather' }>; address: number }[] =>
-  inOrder(rootsOf(nest)).flatMap((e) => (e.kind === 'load' || e.kind === 'gather' ? [{ load: e, address: kernel.address(e.node) }] : []))
+  inOrder(rootsOfNest(nest)).flatMap((e) => (e.kind === 'load' || e.kind === 'gather' ? [{ load: e, address: kernel.address(e.node) }] : []))
 
 function writtenBy(s: Store, extents: readonly number[]): Range {
   const { bytes } = DTYPES[s.dtype]

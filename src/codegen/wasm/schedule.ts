@@ -1,7 +1,7 @@
 import { inOrder, type Expr } from '../../ir/expression.ts'
 import type { Combine } from '../../ir/op.ts'
 import { DTYPES, sizeOf, type DType } from '../../ir/types.ts'
-import type { Nest, Store } from '../nest.ts'
+import { operationsOf, type Nest, type Store } from '../nest.ts'
 import { orderOf } from '../order.ts'
 import type { Form } from './accumulators.ts'
 import type { Evaluator } from './evaluate.ts'
@@ -70,8 +70,6 @@ export function scheduleOf(ev: Evaluator, nest: Nest): Schedule {
   return new Scheduling(ev, nest).choose()
 }
 
-const weigh = (of: readonly Expr[]): number => inOrder(of).filter((e) => e.kind !== 'lit').length
-
 class Scheduling {
   readonly #ev: Evaluator
   readonly #nest: Nest
@@ -81,7 +79,7 @@ class Scheduling {
   constructor(ev: Evaluator, nest: Nest) {
     this.#ev = ev
     this.#nest = nest
-    this.#work = sizeOf([...(nest.rows ?? []), ...ev.extents]) * weigh(this.#roots())
+    this.#work = sizeOf([...(nest.rows ?? []), ...ev.extents]) * operationsOf(this.#roots())
     this.#terms = Math.max(1, sizeOf(nest.reduced))
   }
 
@@ -100,7 +98,7 @@ class Scheduling {
     const chained = value && !running && this.#work >= LITTLE_WORK && !stores.some((s) => s.accumulate)
     const single = !chained || rows > 0 || apart.length > 0 || form === 'single' || (form === 'beside' && partial)
     const extent = inner < 0 ? 1 : this.#ev.extents[inner]
-    const most = single ? 1 : weigh([value]) <= 4 ? 4 : weigh([value]) <= 8 ? 2 : 1
+    const most = single ? 1 : operationsOf([value]) <= 4 ? 4 : operationsOf([value]) <= 8 ? 2 : 1
     const unroll = evenUnroll(form === 'beside' ? Math.ceil(extent / 4) : extent, most)
     const written = this.#written(partial)
     const turned = this.#turned(form, inner, apart)
@@ -122,7 +120,7 @@ class Scheduling {
     if (form !== 'beside') return 1
     const roots = this.#roots()
     // Random words come in blocks of four, which the evaluator relies on.
-    const even = this.#work < LITTLE_WORK && weigh(roots) > SHORT_BODY && !inOrder(roots).some((e) => e.kind === 'random')
+    const even = this.#work < LITTLE_WORK && operationsOf(roots) > SHORT_BODY && !inOrder(roots).some((e) => e.kind === 'random')
     return even ? evenLanes(extent) : 4
   }
 
@@ -193,7 +191,7 @@ class Scheduling {
   #written(partial: boolean): boolean {
     const { value, combine, running } = this.#nest
     if (!value || running || partial || combine === 'argmax' || combine === 'argmin') return false
-    const operations = this.#terms * weigh([value])
+    const operations = this.#terms * operationsOf([value])
     return this.#terms > 1 && this.#terms <= MOST_WRITTEN && operations <= MOST_WRITTEN_WORK && (this.#terms <= 4 || this.#work >= LITTLE_WORK)
   }
 
@@ -207,7 +205,7 @@ class Scheduling {
     const far = inOrder([value]).some((e) =>
       (e.kind === 'load' || e.kind === 'gather') && Math.abs(e.index.coefficients[inner]) === 1 && Math.abs(e.index.coefficients[last]) >= FAR)
     if (!far) return 0
-    return weigh([value]) * ROWS <= ROWS_WORK ? ROWS : weigh([value]) * 4 <= ROWS_WORK ? 4 : 0
+    return operationsOf([value]) * ROWS <= ROWS_WORK ? ROWS : operationsOf([value]) * 4 <= ROWS_WORK ? 4 : 0
   }
 }
 
