@@ -72,3 +72,8 @@ export interface Routine {
 
 /** Names of the scalar operations that take only values; `lit`, `rarely`, `dtype`, `cast` and `bitcast` carry more. */
 export type ScalarOp = Exclude<keyof Arith<unknown>, 'lit' | 'dtype' | 'cast' | 'bitcast' | 'rarely'>
+
+/** Operations that code generators compute of f32 by formulas of their own: folding them could change bits. */
+export const APPROXIMATED = [
+  'exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tanh', 'sigmoid', 'erf', 'normalPdf', 'normalCdf', 'gelu', 'pow', 'atan2',
+] as const satisfies readonly ScalarOp[]

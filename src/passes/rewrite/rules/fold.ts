@@ -2,17 +2,13 @@ import type { Node } from '../../../ir/graph.ts'
 import { numeric, type Num } from '../../../ir/numeric.ts'
 import type { OpDef } from '../../../ir/op.ts'
 import { ops } from '../../../ir/ops/index.ts'
-import type { Arith } from '../../../ir/scalar.ts'
+import { APPROXIMATED, type Arith } from '../../../ir/scalar.ts'
 import { DTYPES, isFloat, sizeOf } from '../../../ir/types.ts'
 import { splat } from '../build.ts'
 import { lit, p, valueOf } from '../pattern.ts'
 import { rule, type Match, type Rule } from '../rule.ts'
 
-/** Scalar operations that code generators approximate: folding them could change bits. */
-const APPROXIMATE = new Set<keyof Arith<Num>>([
-  'exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tanh', 'sigmoid', 'erf', 'normalPdf', 'normalCdf', 'gelu', 'pow', 'atan2',
-])
-
+const approximated: ReadonlySet<string> = new Set(APPROXIMATED)
 const arithmetic: Arith<Num> = numeric('declared')
 
 /** Does the op's formula use none of these? */
@@ -20,7 +16,7 @@ function isExact({ lowering }: OpDef): boolean {
   let exact = true
   const watched = new Proxy(arithmetic, {
     get(k, name: keyof Arith<Num>) {
-      if (APPROXIMATE.has(name)) exact = false
+      if (approximated.has(name)) exact = false
       return k[name]
     },
   })
