@@ -76,4 +76,4 @@ export type ScalarOp = Exclude<keyof Arith<unknown>, 'lit' | 'dtype' | 'cast' | 
 /** Operations that code generators compute of f32 by formulas of their own: folding them could change bits. */
 export const APPROXIMATED = [
   'exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tanh', 'sigmoid', 'erf', 'normalPdf', 'normalCdf', 'gelu', 'pow', 'atan2',
-] as const satisfies readonly ScalarOp[]
+] as const
