@@ -11,6 +11,9 @@ const NEW_NODE = here('node_modules/node/bin/node')
 const DEBIAN_PYTHON = '/usr/bin/python3'
 const OWN_PYTHON = here('.venv/bin/python')
 
+/** Holds PyTorch's own loops, oneDNN and OpenBLAS to vectors of 256 bits, where a processor has wider ones. */
+const AVX2 = { ATEN_CPU_CAPABILITY: 'avx2', ONEDNN_MAX_CPU_ISA: 'AVX2', DNNL_MAX_CPU_ISA: 'AVX2', OPENBLAS_CORETYPE: 'Haswell' }
+
 const KERNEL = / /
 const MLP = /^(TINY|MLP-\w+)$/
 
@@ -32,13 +35,18 @@ const SUBJECTS = {
     cases: /./, host: 'python', python: DEBIAN_PYTHON,
     install: 'apt-get install python3-torch libopenblas0-pthread',
   },
+  'torch-debian-avx2': {
+    cases: /./, host: 'python', python: DEBIAN_PYTHON, env: AVX2,
+    install: 'apt-get install python3-torch libopenblas0-pthread',
+  },
   'torch-wheel': { cases: /./, host: 'python', python: OWN_PYTHON, install: 'bench/install-torch.sh' },
 }
 
 /** Against whom each subject of ours is held. */
 const AGAINST = {
   gradc: [
-    'ceiling', 'hand-unrolled', 'hand-blocked', 'tfjs-wasm', 'tfjs-wasm-transposing', 'jax-js', 'torch-debian', 'torch-wheel',
+    'ceiling', 'hand-unrolled', 'hand-blocked', 'tfjs-wasm', 'tfjs-wasm-transposing', 'jax-js', 'torch-debian', 'torch-debian-avx2',
+    'torch-wheel',
   ],
   'gradc-strict': ['gradc'],
   'gradc-threads': ['gradc'],
@@ -84,10 +92,10 @@ export async function start(name, of) {
   const subject = SUBJECTS[name]
   const skipped = missing(subject)
   if (skipped) return { name, skipped }
-  const { host, worker = name, python } = subject
+  const { host, worker = name, python, env = {} } = subject
   const command = python ?? (host === 'new' && existsSync(NEW_NODE) ? NEW_NODE : process.execPath)
   const args = python ? [here('peers/torch.py'), of] : [here('worker.mjs'), worker, of]
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' } })
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env, TF_CPP_MIN_LOG_LEVEL: '3' } })
   child.stdin.on('error', () => {}) // it may have ended: its last line says why
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async () => {
