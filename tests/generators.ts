@@ -175,7 +175,7 @@ const RECIPES: { readonly [op: string]: Recipe } = {
   neg: one(NUMBERS), abs: one(NUMBERS), sign: one(NUMBERS), floor: one(FLOATS, fractional), ceil: one(FLOATS, fractional), round: one(FLOATS, (u, v) => Math.floor(v * 6) - 3 + 0.4 * u),
   exp: one(FLOATS), expm1: one(FLOATS), log: one(FLOATS, between(0.1, 4)), log1p: one(FLOATS, between(-0.8, 3)), sqrt: one(FLOATS, between(0.1, 4)), rsqrt: one(FLOATS, between(0.2, 4)),
   sin: one(FLOATS), cos: one(FLOATS), tanh: one(FLOATS), sigmoid: one(FLOATS), erf: one(FLOATS),
-  normalPdf: one(FLOATS), normalCdf: one(FLOATS), gelu: one(FLOATS), not: one(LOGICAL), stopGradient: one(STORED),
+  normalPdf: one(FLOATS), normalCdf: one(FLOATS), gelu: one(FLOATS), silu: one(FLOATS), geluTanh: one(FLOATS), not: one(LOGICAL), stopGradient: one(STORED),
   cast: by(STORED, (c) => c.make([c.operand()], { to: c.draw.smooth ? 'f64' : STORED[c.int(0, STORED.length - 1)] })),
   bitcast: by(['f32', 'i32', 'u32'], (c) => c.make([c.operand()], { to: (['f32', 'i32', 'u32'] as const)[c.int(0, 2)] })),
   add: two(NUMBERS), sub: two(NUMBERS), mul: two(NUMBERS), div: two(NUMBERS, GENERAL, signed(0.5, 2)), rem: two(NUMBERS, signed(0.2, 0.9), signed(1, 2)),

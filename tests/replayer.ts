@@ -164,7 +164,11 @@ function constantsAt(plan: Plan, b: Buffer): Node[] {
   return plan.kernels.flatMap((k) => k.loads.filter((l) => plan.buffers[l.buffer] === b).map((l) => l.node))
 }
 
-/** What one kernel must be in itself: computable from its loads alone, one shape, no hazard between loads and stores. */
+/** Are these the axes of the space, neighbours perhaps taken together? */
+const isJoined = (shape: readonly number[], space: readonly number[]): boolean => sameShape(shape, space) ||
+  (sizeOf(shape) === sizeOf(space) && shape.every((_, a) => space.some((__, b) => sizeOf(space.slice(b)) === sizeOf(shape.slice(a)))))
+
+/** What one kernel must be in itself: computable from its loads alone, one space, no hazard between loads and stores. */
 function kernelFaults(plan: Plan, k: Kernel): string[] {
   const wrong: string[] = []
   const loaded = new Set(k.loads.map((l) => l.node))
@@ -184,7 +188,7 @@ function kernelFaults(plan: Plan, k: Kernel): string[] {
     readBy(n).forEach(need)
   }
   for (const { node } of k.stores) {
-    if (!sameShape(node.shape, shape)) wrong.push(`stores ${show(node)} in a space of [${shape.join()}]`)
+    if (!isJoined(node.shape, shape)) wrong.push(`stores ${show(node)} in a space of [${shape.join()}]`)
     need(node)
   }
   if (k.core) {

@@ -1,10 +1,8 @@
 // Gives buffers with known lifetimes their offsets in one memory.   npm run -s pack -- --help
-import { realpathSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { packInto } from '../src/passes/allocate/pack.ts'
 import { BadBuffers, buffersFrom } from './buffer-file.ts'
+import { isStarted, textOf, Wrong } from './command.ts'
 
 const HELP = `Gives buffers with known lifetimes their offsets in one memory, so that none that live together overlap.
 
@@ -34,7 +32,7 @@ export async function main(args: readonly string[], stdout: Output, stderr: Outp
       return 0
     }
     const { file, capacity } = options
-    const buffers = buffersFrom(await textOf(file))
+    const buffers = buffersFrom(await textOf(file, MOST_BYTES))
     const intervals = buffers.map(({ lower, upper, size }) => ({ from: lower, to: upper - 1, bytes: size }))
     const made = packInto(intervals, capacity, effort)
     if (made.outcome !== 'found') {
@@ -59,9 +57,6 @@ function complaint(outcome: 'none' | 'stopped', lowerBound: number, capacity: nu
     : `no way was found to fit them into ${capacity} bytes, nor a proof that there is none; ${used}`
 }
 
-/** Something about the command line or the file system, told in one line. */
-class Wrong extends Error {}
-
 function readOptions(args: readonly string[]): { file: string; capacity: number } | null {
   let parsed
   try {
@@ -83,17 +78,6 @@ function readOptions(args: readonly string[]): { file: string; capacity: number 
   return { file: positionals[0], capacity: Number(capacity) }
 }
 
-async function textOf(file: string): Promise<string> {
-  try {
-    const { size } = await stat(file)
-    if (size > MOST_BYTES) throw new Wrong(`${file} is larger than ${MOST_BYTES} bytes`)
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    if (error instanceof Wrong) throw error
-    throw new Wrong(`cannot read ${file}: ${(error as Error).message}`)
-  }
-}
-
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (isStarted(import.meta.url)) {
   process.exitCode = await main(process.argv.slice(2), process.stdout, process.stderr)
 }

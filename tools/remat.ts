@@ -1,10 +1,8 @@
 // Plans which nodes of a graph to compute again so that it runs in fewer bytes.   npm run -s remat -- --help
-import { realpathSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Infeasible, Problem, Schedule } from '../src/passes/checkpoint/problem.ts'
 import { least, solve, sqrtPlan } from '../src/passes/checkpoint/solve.ts'
+import { isStarted, textOf, Wrong } from './command.ts'
 import { BadGraph, problemFrom } from './graph-file.ts'
 
 const HELP = `Plans which nodes of a graph to compute again so that it runs in fewer bytes.
@@ -33,7 +31,7 @@ export async function main(args: readonly string[], stdout: Output, stderr: Outp
       stdout.write(HELP)
       return 0
     }
-    const problem = problemFrom(await textOf(options.file))
+    const problem = problemFrom(await textOf(options.file, MOST_BYTES))
     const total = problem.tasks.reduce((sum, t) => sum + t.cost, 0)
     const plan = planned(problem, options.budget, options.seed)
     const percent = plan.feasible && total > 0 ? (100 * plan.extraCost) / total : 0
@@ -57,9 +55,6 @@ function planned(problem: Problem, budget: string, seed: number): Schedule | Inf
   const plain = solve(problem, Infinity)
   return solve(problem, Math.floor(amount * (plain.feasible ? plain.peakBytes : 0)), { seed })
 }
-
-/** Something about the command line or the file system, told in one line. */
-class Wrong extends Error {}
 
 function readOptions(args: readonly string[]): { file: string; budget: string; seed: number } | null {
   let parsed
@@ -87,17 +82,6 @@ function readOptions(args: readonly string[]): { file: string; budget: string; s
   return { file: positionals[0], budget, seed: Number(seed) }
 }
 
-async function textOf(file: string): Promise<string> {
-  try {
-    const { size } = await stat(file)
-    if (size > MOST_BYTES) throw new Wrong(`${file} is larger than ${MOST_BYTES} bytes`)
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    if (error instanceof Wrong) throw error
-    throw new Wrong(`cannot read ${file}: ${(error as Error).message}`)
-  }
-}
-
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (isStarted(import.meta.url)) {
   process.exitCode = await main(process.argv.slice(2), process.stdout, process.stderr)
 }

@@ -1,9 +1,8 @@
 // How far compiled f32 functions are from the exact results, over all floats.   npm run -s ulp -- --help
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import * as gradc from '../src/index.ts'
 import type { Tensor } from '../src/index.ts'
+import { isStarted, Wrong } from './command.ts'
 import { EXACT, ulpError } from './ulp-reference.ts'
 
 const HELP = `Measures compiled f32 functions against f64, in units in the last place of the exact result.
@@ -72,9 +71,6 @@ interface Options {
   readonly arithmetic: 'strict' | 'relaxed'
   readonly target: 'wasm' | 'js'
 }
-
-/** Something about the command line, told in one line. */
-class Wrong extends Error {}
 
 function readOptions(args: readonly string[]): Options | null {
   let parsed
@@ -197,6 +193,6 @@ function described(name: string, { count, ulps, worst, wrong, first }: Found): s
   return `${name}: ${count.toLocaleString('en')} results, ${largest}; of the wrong kind ${wrong}${wrong ? `, first ${place(first)}` : ''}`
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (isStarted(import.meta.url)) {
   process.exitCode = await main(process.argv.slice(2), process.stdout, process.stderr)
 }

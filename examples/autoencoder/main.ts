@@ -1,12 +1,10 @@
 // Squeezes digits of 784 pixels through 32 numbers and draws them again.   npm run autoencoder -- --help
-import { realpathSync } from 'node:fs'
 import { access, constants, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { compile, f32, fn, mse, nn, optim, sigmoid } from '../../src/index.ts'
+import { start, type Surroundings } from '../command.ts'
 import { mulberry32 } from '../mnist/batches.ts'
 import { loadMnist } from '../mnist/idx.ts'
-import type { Surroundings } from '../mnist/main.ts'
 import { firstOf, imagesOf } from './images.ts'
 import { HELP, readOptions } from './options.ts'
 import { pictureOf } from './picture.ts'
@@ -125,9 +123,4 @@ function varianceOf(pixels: Uint8Array, count: number): number {
 /** Milliseconds to the microsecond. */
 const rounded = (ms: number): number => Number(ms.toFixed(3))
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`autoencoder: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, 'autoencoder', main)

@@ -1,17 +1,13 @@
 import { parseArgs } from 'node:util'
-import { whole } from '../mnist/options.ts'
+import { COMMON, commonOf, fileName, whole, type Common } from '../command.ts'
 
 /** What the command line asks for. */
-export interface Options {
+export interface Options extends Common {
   readonly epochs: number
   /** Training images of an epoch, from the first on. */
   readonly images: number
-  readonly target: 'wasm' | 'js'
-  readonly seed: number
   /** File for a picture of some images and their reconstructions. */
   readonly picture: string | null
-  readonly json: boolean
-  readonly help: boolean
 }
 
 const FULL = 60_000
@@ -35,19 +31,13 @@ export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...COMMON,
       epochs: { type: 'string', default: '1' },
       short: { type: 'boolean', default: false },
-      target: { type: 'string', default: 'wasm' },
-      seed: { type: 'string', default: '0' },
       picture: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   })
-  const { target, picture, json, help, short } = values
-  if (target !== 'wasm' && target !== 'js') throw new Error(`--target must be wasm or js, not ${JSON.stringify(target)}`)
-  if (picture === '') throw new Error('--picture needs a file name')
+  const { picture, short } = values
   const epochs = whole('epochs', values.epochs, 1, 1000)
-  const seed = whole('seed', values.seed, 0, 2 ** 32 - 1)
-  return { epochs, images: short ? SHORT : FULL, target, seed, picture: picture ?? null, json, help }
+  return { ...commonOf(values), epochs, images: short ? SHORT : FULL, picture: picture === undefined ? null : fileName('picture', picture) }
 }

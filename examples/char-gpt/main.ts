@@ -1,9 +1,7 @@
 // Writes text character by character: a small GPT that learns from this repository.   npm run char-gpt -- --help
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { accuracy, compile, fn, i32, optim, softmaxCrossEntropy } from '../../src/index.ts'
+import { start, type Surroundings } from '../command.ts'
 import { mulberry32 } from '../mnist/batches.ts'
-import type { Surroundings } from '../mnist/main.ts'
 import { showProgress } from '../mnist/progress.ts'
 import { countWindows, windowsOf } from '../text/batches.ts'
 import { encode, loadCorpus } from '../text/corpus.ts'
@@ -111,9 +109,4 @@ function rate(steps: number): optim.Hyper {
   })
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`${ABOUT.name}: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, ABOUT.name, main)

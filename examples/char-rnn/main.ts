@@ -1,10 +1,8 @@
 // Writes text character by character: a two-layer LSTM that learns from this repository, its memory carried from batch to
 // batch, backpropagation cut between them (truncated).   npm run char-rnn -- --help
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { accuracy, compile, f32, fn, i32, optim, softmaxCrossEntropy } from '../../src/index.ts'
+import { start, type Surroundings } from '../command.ts'
 import { mulberry32 } from '../mnist/batches.ts'
-import type { Surroundings } from '../mnist/main.ts'
 import { showProgress } from '../mnist/progress.ts'
 import { countStreams, streamsOf } from '../text/batches.ts'
 import { encode, loadCorpus } from '../text/corpus.ts'
@@ -123,9 +121,4 @@ const forget = (streams: number): Memory => ({
   c: new Float32Array(LAYERS * streams * HIDDEN),
 })
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`${ABOUT.name}: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, ABOUT.name, main)

@@ -1,13 +1,11 @@
 // Reads handwritten digits with two convolutions: declare, compile, train one epoch, save, test.   npm run mnist-cnn -- --help
-import { realpathSync } from 'node:fs'
 import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { accuracy, argmax, compile, f32, fn, i32, nn, optim, softmaxCrossEntropy } from '../../src/index.ts'
+import { start, type Surroundings } from '../command.ts'
 import { batchesOf, mulberry32 } from '../mnist/batches.ts'
 import { loadMnist, type Digits } from '../mnist/idx.ts'
-import type { Surroundings } from '../mnist/main.ts'
 import { showProgress } from '../mnist/progress.ts'
 import { summaryOf, type Results } from '../mnist/summary.ts'
 import { HELP, readOptions } from './options.ts'
@@ -109,9 +107,4 @@ const firstOf = ({ pixels, labels, count: all }: Digits, count: number): Digits 
 /** Milliseconds to the microsecond. */
 const rounded = (ms: number): number => Number(ms.toFixed(3))
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`mnist-cnn: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, 'mnist-cnn', main)

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { whole, type Options as MnistOptions } from '../mnist/options.ts'
+import { COMMON, commonOf, fileName, whole } from '../command.ts'
+import type { Options as MnistOptions } from '../mnist/options.ts'
 
 /** What the command line asks for. */
 export interface Options extends MnistOptions {
@@ -25,19 +26,12 @@ export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...COMMON,
       epochs: { type: 'string', default: '1' },
       short: { type: 'boolean', default: false },
-      target: { type: 'string', default: 'wasm' },
-      seed: { type: 'string', default: '0' },
       out: { type: 'string', default: 'mnist-cnn.safetensors' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   })
-  const { short, target, out, json, help } = values
-  if (target !== 'wasm' && target !== 'js') throw new Error(`--target must be wasm or js, not ${JSON.stringify(target)}`)
-  if (out === '') throw new Error('--out needs a file name')
   const epochs = whole('epochs', values.epochs, 1, 1000)
-  const seed = whole('seed', values.seed, 0, 2 ** 32 - 1)
-  return { epochs, short, target, seed, out, json, help }
+  return { ...commonOf(values), epochs, short: values.short, out: fileName('out', values.out) }
 }

@@ -1,27 +1,19 @@
 // Reads handwritten digits: declare a network, compile its training step, train, save, test.   npm run mnist -- --help
-import { realpathSync } from 'node:fs'
 import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { accuracy, argmax, compile, f32, fn, i32, mul, nn, optim, softmaxCrossEntropy, sub } from '../../src/index.ts'
+import { start, type Surroundings } from '../command.ts'
 import { batchesOf, mulberry32 } from './batches.ts'
 import { loadMnist } from './idx.ts'
 import { HELP, readOptions } from './options.ts'
-import { showProgress, type Output } from './progress.ts'
+import { showProgress } from './progress.ts'
 import { summaryOf, type Results } from './summary.ts'
 
 const TRAIN_BATCH = 64
 const TEST_BATCH = 100
 /** Learning rate of the first step; it falls to zero on a straight line. */
 const LEARNING_RATE = 1e-3
-
-/** Where the example writes to, and the environment that says how: `process` is one. */
-export interface Surroundings {
-  readonly stdout: Output
-  readonly stderr: Output
-  readonly env: Readonly<Record<string, string | undefined>>
-}
 
 /** Runs the example. @throws Error if the options are wrong, the images are missing or the weights cannot be written */
 export async function main(args: readonly string[], { stdout, stderr, env }: Surroundings): Promise<void> {
@@ -85,9 +77,4 @@ export async function main(args: readonly string[], { stdout, stderr, env }: Sur
 /** Milliseconds to the microsecond. */
 const rounded = (ms: number): number => Number(ms.toFixed(3))
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`mnist: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, 'mnist', main)

@@ -1,14 +1,11 @@
 import { parseArgs } from 'node:util'
+import { COMMON, commonOf, fileName, whole, type Common } from '../command.ts'
 
 /** What the command line asks for. */
-export interface Options {
+export interface Options extends Common {
   readonly epochs: number
-  readonly target: 'wasm' | 'js'
-  readonly seed: number
   /** File that the weights are written to. */
   readonly out: string
-  readonly json: boolean
-  readonly help: boolean
 }
 
 export const HELP: string = `Trains a network to read handwritten digits (MNIST), and tests it.
@@ -28,27 +25,10 @@ export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...COMMON,
       epochs: { type: 'string', default: '5' },
-      target: { type: 'string', default: 'wasm' },
-      seed: { type: 'string', default: '0' },
       out: { type: 'string', default: 'mnist.safetensors' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   })
-  const { target, out, json, help } = values
-  if (target !== 'wasm' && target !== 'js') throw new Error(`--target must be wasm or js, not ${JSON.stringify(target)}`)
-  if (out === '') throw new Error('--out needs a file name')
-  const epochs = whole('epochs', values.epochs, 1, 1000)
-  const seed = whole('seed', values.seed, 0, 2 ** 32 - 1)
-  return { epochs, target, seed, out, json, help }
-}
-
-/** A whole number in a range from an option's text. @throws Error that says what is wrong with it */
-export function whole(name: string, text: string, least: number, most: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN
-  if (!(value >= least && value <= most)) {
-    throw new Error(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`)
-  }
-  return value
+  return { ...commonOf(values), epochs: whole('epochs', values.epochs, 1, 1000), out: fileName('out', values.out) }
 }

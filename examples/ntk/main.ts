@@ -1,8 +1,6 @@
 // The tangent kernel of a net, against its limit of infinite width; and training, against regression with that kernel.
 //   npm run ntk -- --help
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Surroundings } from '../mnist/main.ts'
+import { start, type Surroundings } from '../command.ts'
 import { measure, type Measured } from './measure.ts'
 import { HELP, readOptions } from './options.ts'
 
@@ -41,9 +39,4 @@ export async function main(args: readonly string[], { stdout, stderr }: Omit<Sur
 
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`ntk: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, 'ntk', main)

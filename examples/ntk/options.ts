@@ -1,15 +1,11 @@
 import { parseArgs } from 'node:util'
-import { whole } from '../mnist/options.ts'
+import { COMMON, commonOf, whole, type Common } from '../command.ts'
 
 /** What the command line asks for. */
-export interface Options {
+export interface Options extends Common {
   /** Hidden units of the widest net; the narrow one has a sixteenth. */
   readonly width: number
   readonly steps: number
-  readonly target: 'wasm' | 'js'
-  readonly seed: number
-  readonly json: boolean
-  readonly help: boolean
 }
 
 const FULL = { width: 2048, steps: 500 }
@@ -33,20 +29,14 @@ export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...COMMON,
       width: { type: 'string' },
       steps: { type: 'string' },
       short: { type: 'boolean', default: false },
-      target: { type: 'string', default: 'wasm' },
-      seed: { type: 'string', default: '0' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   })
-  const { target, json, help, short } = values
-  if (target !== 'wasm' && target !== 'js') throw new Error(`--target must be wasm or js, not ${JSON.stringify(target)}`)
-  const usual = short ? SHORT : FULL
+  const usual = values.short ? SHORT : FULL
   const width = whole('width', values.width ?? String(usual.width), 16, 65_536)
   const steps = whole('steps', values.steps ?? String(usual.steps), 1, 1_000_000)
-  const seed = whole('seed', values.seed, 0, 2 ** 32 - 1)
-  return { width, steps, target, seed, json, help }
+  return { ...commonOf(values), width, steps }
 }

@@ -1,10 +1,8 @@
 // Learns to learn: weights from which one step of gradient descent fits a sine wave it has seen ten points of (Finn et al.,
 // 2017), against weights that were trained on the same waves without looking ahead.   npm run sine-maml -- --help
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { compile, f32, fn, optim } from '../../src/index.ts'
+import { start, type Surroundings } from '../command.ts'
 import { mulberry32 } from '../mnist/batches.ts'
-import type { Surroundings } from '../mnist/main.ts'
 import { adapted, declareNet, lossOf, perTask } from './network.ts'
 import { HELP, readOptions, type Options } from './options.ts'
 import { drawTasks } from './tasks.ts'
@@ -111,9 +109,4 @@ export async function main(args: readonly string[], { stdout, stderr }: Omit<Sur
 /** Milliseconds to the microsecond. */
 const rounded = (ms: number): number => Number(ms.toFixed(3))
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2), process).catch((error: Error) => {
-    process.stderr.write(`sine-maml: ${error.message}\n`)
-    process.exitCode = 1
-  })
-}
+await start(import.meta.url, 'sine-maml', main)

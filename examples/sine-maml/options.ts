@@ -1,13 +1,9 @@
 import { parseArgs } from 'node:util'
-import { whole } from '../mnist/options.ts'
+import { COMMON, commonOf, whole, type Common } from '../command.ts'
 
 /** What the command line asks for. */
-export interface Options {
+export interface Options extends Common {
   readonly steps: number
-  readonly target: 'wasm' | 'js'
-  readonly seed: number
-  readonly json: boolean
-  readonly help: boolean
 }
 
 const FULL = 20_000
@@ -30,17 +26,11 @@ export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...COMMON,
       steps: { type: 'string' },
       short: { type: 'boolean', default: false },
-      target: { type: 'string', default: 'wasm' },
-      seed: { type: 'string', default: '0' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   })
-  const { target, json, help, short } = values
-  if (target !== 'wasm' && target !== 'js') throw new Error(`--target must be wasm or js, not ${JSON.stringify(target)}`)
-  const steps = whole('steps', values.steps ?? String(short ? SHORT : FULL), 1, 1_000_000)
-  const seed = whole('seed', values.seed, 0, 2 ** 32 - 1)
-  return { steps, target, seed, json, help }
+  const steps = whole('steps', values.steps ?? String(values.short ? SHORT : FULL), 1, 1_000_000)
+  return { ...commonOf(values), steps }
 }

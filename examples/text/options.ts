@@ -1,19 +1,15 @@
 import { parseArgs } from 'node:util'
-import { whole } from '../mnist/options.ts'
+import { COMMON, commonOf, whole, type Common } from '../command.ts'
 
 /** What the command line asks for. */
-export interface Options {
+export interface Options extends Common {
   readonly epochs: number
   /** Whether only a few steps are made. */
   readonly short: boolean
-  readonly target: 'wasm' | 'js'
-  readonly seed: number
   /** Characters of text to write at the end. */
   readonly sample: number
   /** Of the draws, see `draw`. */
   readonly temperature: number
-  readonly json: boolean
-  readonly help: boolean
 }
 
 /** Characters that are written if nobody says how many. */
@@ -47,30 +43,23 @@ export function readOptions(args: readonly string[], about: About): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...COMMON,
       epochs: { type: 'string' },
       short: { type: 'boolean', default: false },
-      target: { type: 'string', default: 'wasm' },
-      seed: { type: 'string', default: '0' },
       sample: { type: 'string' },
       temperature: { type: 'string', default: '0.7' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   })
-  const { short, target, json, help } = values
-  if (target !== 'wasm' && target !== 'js') throw new Error(`--target must be wasm or js, not ${JSON.stringify(target)}`)
+  const { short } = values
   const temperature = /^\d{1,9}(\.\d{1,9})?$/.test(values.temperature) ? Number(values.temperature) : NaN
   if (!(temperature > 0 && temperature <= 10)) {
     throw new Error(`--temperature must be a number above 0 up to 10, not ${JSON.stringify(values.temperature)}`)
   }
   return {
+    ...commonOf(values),
     epochs: whole('epochs', values.epochs ?? String(short ? 1 : about.epochs), 1, 1000),
     short,
-    target,
-    seed: whole('seed', values.seed, 0, 2 ** 32 - 1),
     sample: whole('sample', values.sample ?? String(short ? SHORT_SAMPLE : SAMPLE), 0, 100_000),
     temperature,
-    json,
-    help,
   }
 }

@@ -10,7 +10,10 @@ export function loopsText(name: string, kernels: readonly LoweredKernel[]): stri
 function kernelLines(kernel: LoweredKernel): string[] {
   const head = `kernel ${kernel.name}  // ${kernel.title}`
   const { rows = [] } = kernel
-  const nests = (): string[] => kernel.nests.flatMap((nest) => nestLines(nest, kernel, rows.length))
+  const nests = (): string[] => kernel.nests.flatMap((nest) => {
+    const lines = nestLines(nest, kernel, rows.length)
+    return nest.after === undefined ? lines : [`after all ${axisName(nest.after)}`, ...lines.map((line) => `  ${line}`)]
+  })
   const inner = kernel.loop ? loopLines(kernel.loop) : rows.length ? [`for each ${loopsOver(rows, 0)}`, ...nests().map((line) => `  ${line}`)] : nests()
   return [head, ...inner.map((line) => `  ${line}`)]
 }
@@ -43,7 +46,8 @@ function nestLines(nest: Nest, kernel: LoweredKernel, rows: number): string[] {
   }
   if (nest.value) {
     const texts = new Texts(kernel, [nest.value])
-    lines.push(`${indent}core = ${nest.combine} for ${loopsOver(nest.reduced, nest.free.length)}`)
+    const goesOn = nest.carried ? `, on from the last step of ${nest.carried.map(axisName).join(', ')},` : ''
+    lines.push(`${indent}core = ${nest.combine}${goesOn} for ${loopsOver(nest.reduced, nest.free.length)}`)
     lines.push(...texts.shared.map((line) => `${indent}  ${line}`), `${indent}  ${texts.of(nest.value)}`)
     if (nest.running) indent += '  '
   }

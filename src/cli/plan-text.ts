@@ -1,5 +1,6 @@
 import type { Node } from '../ir/graph.ts'
 import type { Binding, Plan, RowsPlan } from '../ir/plan.ts'
+import { carriedBy, depthOf } from '../ir/rows.ts'
 import { showType } from '../ir/types.ts'
 import { columns } from './terminal.ts'
 
@@ -13,7 +14,7 @@ function rowsLines({ axes, parts, locals, scratch }: RowsPlan): string[] {
   const steps = axes.map((a) => (a.points > 1 ? `${a.steps} of ${a.points}` : String(a.steps))).join(' × ')
   const values = (nodes: readonly Node[]): string => nodes.map((n) => `%${n.id} ${showType(n)}`).join(', ')
   const local = locals.length ? `; of ${values(locals.map((l) => l.node))} one row at a time, in #${scratch}` : ''
-  return [`       rows ${steps}${local}`, ...parts.map((p) => `         ${p.core?.op ?? 'map'} → ${values(p.stores)}`)]
+  return [`       rows ${steps}${local}`, ...parts.map((p) => `         ${p.core?.op ?? 'map'} → ${values(p.stores)}${carriedBy(p).length ? ', a sum over rows' : depthOf(p) < axes.length ? ', after all rows' : ''}`)]
 }
 
 function lines(plan: Plan): string[] {

@@ -103,7 +103,8 @@ function wasmLines(manifest: Manifest, { wasm, form, imports, relax }: WasmCode,
   ]
   const body = {
     inline: [
-      '  const bytes = Uint8Array.from(wasm.match(/../g), (h) => parseInt(h, 16))',
+      // The inverse of `characters`.
+      "  const bytes = Uint8Array.from(wasm.match(/[}~]?./g), (c) => (c > '|' ? c.charCodeAt(1) + (c < '~' ? 61 : 154) : c.charCodeAt(0) - 32) - 3)",
       ...instantiate('bytes'),
     ],
     url: [
@@ -127,8 +128,7 @@ function wasmLines(manifest: Manifest, { wasm, form, imports, relax }: WasmCode,
   const started = `{ memory: exports.memory.buffer, entries: [${entries(manifest, (i) => `exports.f${i}`)}] }`
   return [
     ...(form === 'module' ? [`import wasm from ${file}`] : []),
-    // Hexadecimal, not base64: gzip sees the repeats of the code, and the module is a sixth smaller on the wire.
-    ...(form === 'inline' ? [`const wasm = '${hex(wasm)}'`] : []),
+    ...(form === 'inline' ? [`const wasm = '${characters(wasm)}'`] : []),
     ...(relaxes ? [`const relax = ${withoutComments(relax)}`] : []),
     `async function start(${threads ? 'threads' : ''}) {`,
     ...body,
@@ -149,7 +149,17 @@ const entries = (m: Manifest, name: (i: number) => string): string =>
 const safeJson = (value: unknown): string =>
   JSON.stringify(value).replace(/[\u2028\u2029<]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
+/**
+ * Bytes as printable ASCII for a string between single quotes: 93 of them, the most frequent in code, are one character, the others
+ * have `}` or `~` in front. A byte looks the same wherever it stands, so gzip sees the repeats of the code (docs/decisions/0026).
+ */
+function characters(bytes: Uint8Array): string {
+  const text = Array.from(bytes, (b) => {
+    const n = (b + 3) % 256
+    return n < 93 ? String.fromCharCode(32 + n) : n < 186 ? `}${String.fromCharCode(n - 61)}` : `~${String.fromCharCode(n - 154)}`
+  })
+  return text.join('').replace(/[\\'<]/g, (c) => (c === '<' ? '\\x3c' : `\\${c}`))
+}
 
 /** RFC 4648 base64, in the host's own words where there is no Buffer. */
 function base64(bytes: Uint8Array): string {

@@ -34,6 +34,14 @@ export interface Nest {
   readonly value: Expr | null
   readonly running: boolean
   readonly stores: readonly Store[]
+  /**
+   * Row axes along which the fold goes on: at the first step of all of them it begins with its neutral element, at later ones with
+   * what is in the place of its only store, which takes the fold as it is: a sum of f32, or with relaxed arithmetic in doubles that is
+   * rounded once a step.
+   */
+  readonly carried?: readonly number[]
+  /** The row axis, 1 long here, after all steps of which the nest runs once, instead of in each. */
+  readonly after?: number
   /** Of a nest that is one row of another: the extents that its first free axes, which are 1 here, have there. */
   readonly rows?: Shape
 }
@@ -58,7 +66,7 @@ export interface LoweredKernel {
   readonly nests: readonly Nest[]
   /**
    * Extents of the free axes that all nests begin with and that run around them together: for each of their points every nest in
-   * order, over what is left of its axes.
+   * order, over what is left of its axes; those that run after all steps of an axis come last.
    */
   readonly rows?: Shape
   /** The bytes of values that a row alone uses: where rows run at the same time, each needs its own. */

@@ -11,7 +11,8 @@ import type { Nest } from './nest.ts'
  *   through the whole fold. Result: ((s0 + s2) + (s1 + s3)) + tail.
  *
  * Contractions are always sequential: their vectors run along a free axis. A product with no free axis (a dot product, a
- * sum of squares) has none to run along, and is summed as any other fold.
+ * sum of squares) has none to run along, and is summed as any other fold. A contraction whose outermost reduced axis is a row axis
+ * goes on from step to step with the sum that is in memory, which is the same order: one row step after the other.
  */
 export type Order = 'sequential' | 'lanes'
 

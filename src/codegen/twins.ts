@@ -53,7 +53,7 @@ function structureOf(kernel: LoweredKernel): { key: string; addresses: number[] 
     const numbers = new Map<Expr, number>()
     const of = (e: Expr | null): number => (e ? numbers.get(e)! : -1)
     const read = (e: Extract<Expr, { kind: 'load' | 'gather' }>): string => `${bufferAt(kernel.address(e.node))} ${form(e.index)}`
-    lines.push(`nest ${nest.free};${nest.reduced};${nest.rows};${nest.combine};${nest.running}`)
+    lines.push(`nest ${nest.free};${nest.reduced};${nest.rows};${nest.carried};${nest.after};${nest.combine};${nest.running}`)
     for (const e of inOrder(rootsOfNest(nest))) {
       lines.push(`${e.kind} ${e.dtype} ${detail(e, read)} ${e.args.map(of)}`)
       numbers.set(e, numbers.size)

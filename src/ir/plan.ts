@@ -55,7 +55,11 @@ export interface RowPart {
   readonly core: Node | null
   readonly loads: readonly Node[]
   readonly stores: readonly Node[]
-  /** For each row axis the axis of the part's stores that it cuts into steps. */
+  /**
+   * For each row axis the axis of the part's points that it cuts into steps: one of its stores, or, counted on behind those, the
+   * outermost that its sum runs over. Such a sum of f32 goes on from step to step in the place of its only store, and is complete
+   * after the last one. −1: the part runs once after all steps of the (innermost) axis, and reads such sums, but nothing of steps.
+   */
   readonly axes: readonly number[]
 }
 
@@ -64,13 +68,13 @@ export interface RowLocal {
   readonly node: Node
   /** Bytes from the start of the scratch; a multiple of 16. */
   readonly offset: number
-  /** For each row axis the axis of the node that it cuts into steps. */
+  /** As those of the part that makes it. */
   readonly axes: readonly number[]
 }
 
 /**
  * For each step of the row axes, outermost first, every part in order over that step's points. A part reads what another one
- * has made in the same step only; rows may run in any order.
+ * has made in the same step only; rows may run in any order, but for steps along which a sum goes on: those run upwards.
  */
 export interface RowsPlan {
   readonly axes: readonly RowAxis[]

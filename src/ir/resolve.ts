@@ -37,7 +37,7 @@ export function overPoints<T>(shape: Shape, attempt: (extents: Shape, at: Affine
   let extents = shape
   for (;;) {
     try {
-      return attempt(extents, throughReshape(identity(extents.length), extents, shape, extents)!)
+      return attempt(extents, coordinatesIn(shape, extents))
     } catch (e) {
       const finer = e instanceof MustStore && e.split ? refinement(extents, e.split) : null
       if (!finer || finer.length <= extents.length) throw e
@@ -45,6 +45,13 @@ export function overPoints<T>(shape: Shape, attempt: (extents: Shape, at: Affine
     }
   }
 }
+
+/** Are these axes those of a finer shape, neighbours joined? */
+export const joins = (finer: Shape, shape: Shape): boolean => refinement(finer, shape)?.length === finer.length
+
+/** The coordinates of each point in a shape whose axes are those of the points, neighbours joined. */
+export const coordinatesIn = (shape: Shape, extents: Shape): AffineMap =>
+  sameShape(shape, extents) ? identity(extents.length) : throughReshape(identity(extents.length), extents, shape, extents)!
 
 /** The coarsest shape of which both are joined axes; null if there is none. */
 function refinement(a: Shape, b: Shape): Shape | null {
@@ -73,6 +80,8 @@ export function resolve(frame: Frame, node: Node, at: AffineMap): Expr {
 function resolveOnce(frame: Frame, node: Node, at: AffineMap, visit: (n: Node, c: AffineMap) => Expr): Expr {
   const x = frame.expressions
   const rank = frame.extents.length
+  // Coordinates of another shape: a store over finer points than its own.
+  if (at.length !== node.shape.length) throw new MustStore(node)
   if (node === frame.core) {
     if (sameShape(node.shape, frame.extents) && isIdentity(at, frame.extents)) return x.core(node.dtype)
     throw new MustStore(node)

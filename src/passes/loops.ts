@@ -7,7 +7,7 @@ import { throughReshapes } from '../ir/resolve.ts'
 import { bytesOf } from '../ir/types.ts'
 import type { Slot } from './fuse/group.ts'
 import type { FusedGraph, FusedKernel, FuseOptions } from './fuse/index.ts'
-import { isLoop } from './fuse/kinds.ts'
+import { isElementwise, isLoop, loweringOf } from './fuse/kinds.ts'
 import type { RowLimits } from './rows/choice.ts'
 import { roundUp } from './schedule/liveness.ts'
 
@@ -65,7 +65,7 @@ function planBody(core: Node, layout: Layout, options: BodyOptions, planGraph: P
       replaced.set(node, input)
     } else replaced.set(node, b.input(`k${at}`, node))
   })
-  const nodes = transplant(b, region.results.map((r) => r.node), replaced)
+  const nodes = builtFrom(b, region.results.map((r) => r.node), spec.carries, replaced)
   const graph: Graph = {
     name: 'step', builder: b, inputs, states,
     results: nodes.slice(spec.carries).map((node, i) => ({ name: `y${i}`, node })),
@@ -79,6 +79,27 @@ function planBody(core: Node, layout: Layout, options: BodyOptions, planGraph: P
   }))
   const inner: Layout = { ...layout, states: places, stateBytes }
   return { plan: planGraph(graph, inner, options), layout: inner }
+}
+
+/**
+ * The results in builder `b`. Values that an output places side by side are computed there and nowhere else: whoever needs one of
+ * them too reads it from the output. Otherwise they would be stored once more, and copied; and functions of functions in one
+ * expression wait for each other longer than they wait for memory.
+ */
+function builtFrom(b: Builder, results: readonly Node[], carries: number, replaced: Map<Node, Node>): Node[] {
+  for (const whole of results.slice(carries)) {
+    const lowering = loweringOf(whole)
+    if (lowering.kind !== 'view' || lowering.view !== 'place') continue
+    const [placed] = transplant(b, [whole], replaced)
+    whole.operands.forEach((part, i) => {
+      const target = lowering.target(whole, i)
+      const moved = target.every(({ coefficients }, axis) => coefficients.every((c, k) => c === Number(k === axis)))
+      if (!moved || !isElementwise(part) || results.includes(part)) return
+      const attrs = { start: target.map((t) => t.offset), size: part.shape, step: part.shape.map(() => 1) }
+      replaced.set(part, b.make('slice', [placed], attrs))
+    })
+  }
+  return transplant(b, results, replaced)
 }
 
 /** How the body's memory and that around it meet. */

@@ -20,6 +20,17 @@ it('values known at compile time are part of the program and of its module, on b
   }
 })
 
+it('every byte value comes back out of the text of a module, which is printable ASCII without <, so that no page ends inside it', async () => {
+  // Each of the 65,536 pairs of neighbouring bytes once, aligned or not.
+  const bytes = new Uint8Array(2 * 65_536).map((_, i) => (i % 2 ? i >> 9 : i >> 1) & 255)
+  const words = new Int32Array(bytes.buffer)
+  const program = compile({ f: fn({ x: f32(1) }, ({ x }) => ({ y: constant(x, words) })) })
+  const { js } = program.emit()
+  expect(/const wasm = '[ -;=-~]*'\n/.test(js)).toBe(true)
+  const { load } = (await import(/* @vite-ignore */ `data:text/javascript,${encodeURIComponent(js)}`)) as { load: () => Promise<any> }
+  expect(new Uint8Array((await load()).f({ x: new Float32Array(1) }).y.slice().buffer)).toEqual(bytes)
+})
+
 it('is as it was when it was declared, and once in the program however many functions share it', () => {
   const values = Float32Array.of(1, 2, 3, 4)
   const declare = () => fn({ x: f32(4) }, ({ x }) => ({ y: mul(x, constant(x, values, [4])) }))

@@ -26,7 +26,13 @@ export function interpret(program: LoweredProgram, memory: ArrayBuffer, only?: n
 
 function runKernel(kernel: LoweredKernel, viewOf: ViewOf): void {
   if (kernel.loop) return runLoop(kernel.loop, viewOf)
-  for (const row of points(kernel.rows ?? [])) for (const n of kernel.nests) runNest(kernel, n, viewOf, row)
+  const { rows = [], nests } = kernel
+  for (const row of points(rows)) {
+    for (const n of nests) {
+      const isLast = row.every((at, i) => i < (n.after ?? Infinity) || at === rows[i] - 1)
+      if (isLast) runNest(kernel, n, viewOf, row)
+    }
+  }
 }
 
 function runLoop({ length, reverse, before, enter, body, leave, after }: LoweredLoop, viewOf: ViewOf): void {
@@ -86,7 +92,9 @@ function runNest(kernel: LoweredKernel, nest: Nest, viewOf: ViewOf, row: readonl
       }
     } else {
       const terms = [...points(nest.reduced)].map((inner) => ({ inner, v: value(nest.value!, [...outer, ...inner], NaN) }))
-      store(outer, fold(nest, terms))
+      const goesOn = nest.carried?.some((k) => outer[k] > 0)
+      const [s] = nest.stores
+      store(outer, fold(nest, terms, goesOn ? read(s.address, s.dtype, at(s.index, outer)) : 0))
     }
   }
 }
@@ -94,12 +102,13 @@ function runNest(kernel: LoweredKernel, nest: Nest, viewOf: ViewOf, row: readonl
 const at = (a: Affine, point: readonly number[]): number => evaluate(a, point.slice(0, a.coefficients.length))
 const clamp = (i: number, limit: number): number => Math.max(0, Math.min(limit - 1, i))
 
-function fold(nest: Nest, terms: readonly { inner: readonly number[]; v: number }[]): number {
+/** `first`: what a sum begins with. */
+function fold(nest: Nest, terms: readonly { inner: readonly number[]; v: number }[], first: number): number {
   const { dtype } = nest.value!
   const add = (x: number, y: number): number => arithmetic('add', dtype, [x, y])
   switch (nest.combine!) {
     case 'sum': {
-      if (orderOf(nest) === 'sequential') return terms.reduce((s, t) => add(s, t.v), 0)
+      if (orderOf(nest) === 'sequential') return terms.reduce((s, t) => add(s, t.v), first)
       const n = nest.reduced.at(-1)!
       const s = [0, 0, 0, 0, 0]
       for (const { inner, v } of terms) {

@@ -17,7 +17,7 @@ import { Machine, sameBits, type Outcome, type Target } from './run.ts'
 const runs = { seed: Number(process.env.GRADC_SEED ?? 1), numRuns: Number(process.env.GRADC_RUNS ?? 100) }
 
 /** Everything that can run row by row does, however small. */
-const ALL: PlanOptions = { rows: { shortest: 1, rowBytes: Infinity, blockBytes: Infinity, smallBytes: 0, rebuildBytes: 0 } }
+const ALL: PlanOptions = { rows: { shortest: 1, rowBytes: Infinity, blockBytes: Infinity, leastBlock: 64, smallBytes: 0, rebuildBytes: 0 } }
 
 function expectSame(got: Outcome, want: Outcome, what: string): void {
   for (const part of ['results', 'states'] as const) {

@@ -189,6 +189,16 @@ test('the operand that does not lie along the columns is packed when it is used 
   expect(tiling(matmul(1, 128, 784, 'ab'))).toMatchObject({ feed: 'direct', rows: 1, vectors: 8 })
 })
 
+test('terms come in blocks where a panel of all of them would leave the caches near the core', () => {
+  for (const layout of ['ab', 'atb'] as const) expect(tiling(matmul(128, 128, 1024, layout, undefined, 64))!.termBlock).toBe(0)
+  const t = tiling(matmul(128, 128, 8192, 'atb', undefined, 128))!
+  expect(8192 % t.termBlock).toBe(0)
+  expect(16 * t.vectors * t.termBlock).toBeLessThan(16_000)
+  expect(t.rowBlock).toBeGreaterThan(0)
+  expect(wrongProducts(44, 35, 6000, 'atb')).toEqual([])
+  expect(wrongProducts(44, 35, 6000, 'ab')).toEqual([])
+})
+
 describe("an optimiser's states", () => {
   const momentum: Epilogue = (b, core) => {
     const [w, m, v] = [0, 1, 2].map(() => b.x.load(b.buffer('f32', 256 * 64), form(0, 64, 1)))

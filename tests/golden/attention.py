@@ -1,9 +1,5 @@
 # Makes tests/golden/attention.json: values and gradients of PyTorch's attention and transformer layers, in doubles of f32 inputs.
 # Run: python3 tests/golden/attention.py        (without PyTorch it makes a virtual environment and installs it there)
-import sys
-
-sys.dont_write_bytecode = True
-
 from normalisation import draw, record, torch, write
 from torch import nn
 from torch.nn import functional as F

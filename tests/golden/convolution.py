@@ -1,18 +1,12 @@
 # Golden values of convolutions and poolings from PyTorch. Run from anywhere: python3 tests/golden/convolution.py
 # Writes convolution.json beside itself: for each case the call in gradc's words, inputs, result and gradients of Σ y·ct.
 # Inputs are f32 numbers, everything is computed in f64. Installs torch into a throw-away environment if it is missing.
-import json, os, pathlib, subprocess, sys, tempfile, venv
+import json, pathlib
 
-try:
-    import torch
-except ImportError:
-    if os.environ.get('GRADC_GOLDEN_VENV'):
-        raise
-    place = tempfile.mkdtemp(prefix='gradc-golden-')
-    venv.create(place, with_pip=True)
-    python = os.path.join(place, 'bin', 'python')
-    subprocess.check_call([python, '-m', 'pip', 'install', '--quiet', 'torch', 'numpy'])
-    sys.exit(subprocess.call([python, *sys.argv], env={**os.environ, 'GRADC_GOLDEN_VENV': '1'}))
+from packages import need
+
+need('numpy', 'torch')
+import torch
 
 torch.manual_seed(20261121)
 torch.set_default_dtype(torch.float64)

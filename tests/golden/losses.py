@@ -1,55 +1,8 @@
 # Run: python3 tests/golden/losses.py
 # Writes tests/golden/losses.json: values and gradients of the losses in PyTorch, in float64 from inputs
 # rounded to f32. Seeds are fixed.
-import json, os, subprocess, sys, tempfile
-
-try:
-    import torch
-except ImportError:  # Makes an environment of its own, and starts again inside it.
-    home = os.path.join(tempfile.gettempdir(), 'gradc-golden')
-    python = os.path.join(home, 'bin', 'python')
-    if sys.executable == python:
-        raise
-    subprocess.check_call([sys.executable, '-m', 'venv', home])
-    subprocess.check_call([python, '-m', 'pip', 'install', '-q', 'torch', 'numpy'])
-    os.execv(python, [python, *sys.argv])
-
+from cases import case, exactly, floats, ints, torch, write
 import torch.nn.functional as F
-
-torch.manual_seed(20261121)
-cases = []
-
-def floats(*shape, low=-3.0, high=3.0):
-    return (torch.rand(*shape, dtype=torch.float64) * (high - low) + low).float().double()
-
-def exactly(values, *shape):
-    return torch.tensor(values, dtype=torch.float64).float().double().reshape(shape or (-1,))
-
-def ints(values, *shape):
-    return torch.tensor(values, dtype=torch.int64).reshape(shape or (-1,))
-
-def rounded(t):
-    return [float('%.9g' % v) for v in t.detach().flatten().tolist()]
-
-def weights(n):
-    """What a result that is no scalar is summed with: exact in f32; the test does the same."""
-    return torch.tensor([(i % 5 - 2) / 4 + 0.125 for i in range(n)], dtype=torch.float64)
-
-def case(name, options, inputs, f):
-    """One case: f of the inputs, its value and the gradient of its (weighted) sum by every float input."""
-    xs = {k: v.clone().requires_grad_(v.dtype == torch.float64) for k, v in inputs.items()}
-    y = f(**xs)
-    total = y if y.dim() == 0 else (y.flatten() * weights(y.numel())).sum()
-    total.backward()
-    cases.append({
-        'name': name,
-        'options': options,
-        'inputs': {k: {'dtype': 'f32' if v.requires_grad else 'i32', 'shape': list(v.shape),
-                       'values': rounded(v) if v.requires_grad else v.flatten().tolist()} for k, v in xs.items()},
-        'shape': list(y.shape),
-        'value': rounded(y),
-        'gradients': {k: rounded(v.grad) for k, v in xs.items() if v.grad is not None},
-    })
 
 REDUCTIONS = ['mean', 'sum', 'none']
 
@@ -165,6 +118,4 @@ acts = {**indices, 'advantages': floats(4)}
 each('reinforce', {}, acts, lambda r, **xs: reinforce(r, **xs))
 each('reinforce', {'entropyBonus': 0.1}, acts, lambda r, **xs: reinforce(r, **xs, bonus=0.1))
 
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'losses.json')
-with open(path, 'w') as out:
-    out.write('[\n' + ',\n'.join(json.dumps(c, separators=(',', ':')) for c in cases) + '\n]\n')
+write('losses')

@@ -1,18 +1,11 @@
 # Makes tests/golden/normalisation.json: values and gradients of PyTorch's norms and embedding, in doubles of f32 inputs.
 # Run: python3 tests/golden/normalisation.py        (without PyTorch it makes a virtual environment and installs it there)
-import json, os, subprocess, sys, tempfile
+import json, os
 
-try:
-    import torch
-except ImportError:
-    home = os.path.join(tempfile.gettempdir(), 'gradc-golden')
-    python = os.path.join(home, 'bin', 'python')
-    if not os.path.exists(python):
-        subprocess.check_call([sys.executable, '-m', 'venv', home])
-    if sys.executable == python:
-        subprocess.check_call([python, '-m', 'pip', 'install', 'torch', 'numpy'])
-    os.execv(python, [python] + sys.argv)
+from packages import need
 
+need('numpy', 'torch')
+import torch
 from torch import nn
 
 torch.set_default_dtype(torch.float64)

@@ -2,25 +2,13 @@
 #   python3 tests/golden/optim.py
 # writes optim.json beside itself. Needs torch, jax, optax; if they are missing it makes a virtual environment under the
 # system's temporary folder, installs them there with pip, and goes on in it.
-import importlib.util
 import json
 import math
 import os
-import subprocess
-import sys
-import tempfile
-import venv
 
-NEEDS = ["numpy", "torch", "jax", "optax"]
-if any(importlib.util.find_spec(name) is None for name in NEEDS):
-    if os.environ.get("GRADC_GOLDEN_VENV"):
-        sys.exit("the packages could not be installed: " + ", ".join(NEEDS))
-    home = os.path.join(tempfile.gettempdir(), "gradc-golden")
-    venv.create(home, with_pip=True)
-    python = os.path.join(home, "bin", "python")
-    subprocess.check_call([python, "-m", "pip", "install", "--quiet", *NEEDS])
-    os.environ["GRADC_GOLDEN_VENV"] = "1"
-    os.execv(python, [python, os.path.abspath(__file__)])
+from packages import need
+
+need('numpy', 'torch', 'jax', 'optax')
 
 import jax
 import numpy as np

@@ -1,37 +1,15 @@
 # Makes tests/golden/recurrent.json: PyTorch's recurrent layers and CTC loss, values and gradients, in doubles of f32 inputs.
 # Run: python3 tests/golden/recurrent.py        (without PyTorch it makes a virtual environment and installs it there)
-import json, os, subprocess, sys, tempfile
-
-sys.dont_write_bytecode = True
-try:
-    import torch
-except ImportError:
-    home = os.path.join(tempfile.gettempdir(), 'gradc-golden')
-    python = os.path.join(home, 'bin', 'python')
-    if not os.path.exists(python):
-        subprocess.check_call([sys.executable, '-m', 'venv', home])
-    if sys.executable == python:
-        subprocess.check_call([python, '-m', 'pip', 'install', 'torch', 'numpy'])
-    os.execv(python, [python] + sys.argv)
-
+from normalisation import flat, tensor, torch, write
 from torch import nn
 from torch.nn import functional as F
 
-torch.set_default_dtype(torch.float64)
 generator = torch.Generator().manual_seed(20261122)
 
 
 def draw(*shape, scale=1.0):
     """Normal numbers that f32 holds exactly."""
     return (torch.randn(shape, generator=generator) * scale).float().double()
-
-
-def flat(t):
-    return [float(f'{v:.9g}') if t.is_floating_point() else int(v) for v in t.detach().reshape(-1).tolist()]
-
-
-def tensor(t):
-    return {'shape': list(t.shape), 'values': flat(t)}
 
 
 def differentiated(values, by):
@@ -115,10 +93,7 @@ def main():
         'ctc, no reduction, empty target': ctc((5, 3, 4), [[1, 1, 3], [2, 0, 0], [0, 0, 0]], [5, 3, 4], [3, 1, 0], reduction='none'),
         'ctc, impossible counts 0': ctc((4, 2, 3), [[1, 1, 1], [2, 1, 0]], [4, 4], [3, 2], zero_infinity=True),
     }
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'recurrent.json')
-    with open(path, 'w') as f:
-        f.write('{\n' + ',\n'.join(f'{json.dumps(k)}:{json.dumps(v, separators=(",", ":"))}' for k, v in cases.items()) + '\n}\n')
-    print('recurrent.json', os.path.getsize(path), 'bytes')
+    write('recurrent', cases)
 
 
 if __name__ == '__main__':

@@ -5,27 +5,16 @@
 # with pip, and goes on in it.
 import sys
 
+from packages import need
+
 # A script's own folder comes first on the path: this file would be found in place of the package of its name.
 sys.path.pop(0)
 import base64
-import importlib.util
 import io
 import json
 import os
-import subprocess
-import tempfile
-import venv
 
-NEEDS = ["tensorboard"]
-if any(importlib.util.find_spec(name) is None for name in NEEDS):
-    if os.environ.get("GRADC_GOLDEN_VENV"):
-        sys.exit("the packages could not be installed: " + ", ".join(NEEDS))
-    home = os.path.join(tempfile.gettempdir(), "gradc-golden-tensorboard")
-    venv.create(home, with_pip=True)
-    python = os.path.join(home, "bin", "python")
-    subprocess.check_call([python, "-m", "pip", "install", "--quiet", *NEEDS])
-    os.environ["GRADC_GOLDEN_VENV"] = "1"
-    os.execv(python, [python, os.path.abspath(__file__), *sys.argv[1:]])
+need('tensorboard')
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event

@@ -12,7 +12,7 @@ import { generatorOf } from '../generators.ts'
 describe('the table', () => {
   it('has the primitives of the design, each once', () => {
     const names = `input state constant literal iota
-      neg abs sign floor ceil round exp expm1 log log1p sqrt rsqrt sin cos tanh sigmoid erf normalPdf normalCdf gelu not cast bitcast stopGradient
+      neg abs sign floor ceil round exp expm1 log log1p sqrt rsqrt sin cos tanh sigmoid erf normalPdf normalCdf gelu silu geluTanh not cast bitcast stopGradient
       add sub mul div rem pow max min atan2 eq ne lt le gt ge and or xor shl shr select
       reshape permute broadcast slice flip pad concat window sum reduceMax reduceMin prod argmax argmin cumsum
       contract gather scatterAdd overlapAdd randomBits scan custom customTangent`.split(/\s+/)

@@ -14,7 +14,7 @@ import { given, graphOf, input } from './plans.ts'
 const runs = { seed: Number(process.env.GRADC_SEED ?? 1), numRuns: Number(process.env.GRADC_RUNS ?? 100) }
 
 /** Everything that can run row by row does, however small. */
-const ALL: PlanOptions = { rows: { shortest: 1, rowBytes: Infinity, blockBytes: Infinity, smallBytes: 0, rebuildBytes: 0 } }
+const ALL: PlanOptions = { rows: { shortest: 1, rowBytes: Infinity, blockBytes: Infinity, leastBlock: 64, smallBytes: 0, rebuildBytes: 0 } }
 
 const bodies = (plan: Plan): Plan[] => [plan, ...plan.kernels.flatMap((k) => (k.loop ? bodies(k.loop.plan) : []))]
 const kernels = (plan: Plan): number => bodies(plan).reduce((n, p) => n + p.kernels.length, 0)

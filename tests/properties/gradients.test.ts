@@ -236,7 +236,7 @@ describe('closure', () => {
   // The primitive set of the design; extrema over axes are called reduceMax and reduceMin in the table.
   const PRIMITIVES = new Set(`
     input state constant literal iota
-    neg abs sign floor ceil round exp expm1 log log1p sqrt rsqrt sin cos tanh sigmoid erf normalPdf normalCdf gelu not cast bitcast stopGradient
+    neg abs sign floor ceil round exp expm1 log log1p sqrt rsqrt sin cos tanh sigmoid erf normalPdf normalCdf gelu silu geluTanh not cast bitcast stopGradient
     add sub mul div rem pow max min atan2 eq ne lt le gt ge and or xor shl shr select
     reshape permute broadcast slice flip pad concat window
     sum reduceMax reduceMin prod argmax argmin cumsum contract gather scatterAdd overlapAdd randomBits scan custom

@@ -66,6 +66,7 @@ const LARGE: Readonly<Record<string, () => Graph>> = {
   'a product': () => of([[37, 70], [70, 45]], (a, b) => relu(matmul(a, b))),
   'a product by packed panels': () => of([[50, 300], [67, 300]], (a, b) => matmul(a, transpose(b))),
   'a product of columns': () => of([[300, 50], [300, 67]], (a, b) => matmul(transpose(a), b)),
+  'a product whose terms come in blocks': () => of([[6000, 44], [6000, 35]], (a, b) => matmul(transpose(a), b)),
   'one row times a matrix': () => of([[1, 60], [60, 90]], (a, b) => matmul(a, b)),
   'a matrix times one column': () => of([[90, 60], [60, 1]], (a, b) => matmul(a, b)),
   'a batch of products with an epilogue in memory': () =>

@@ -1,6 +1,6 @@
 // Loops with a scalar loss, each with something of its own: shared by the tests of derivatives and of compiled code.
 import {
-  add, cast, cond, cumsum, custom, gather, grad, greater, logicalNot, matmul, minimum, mul, scan, sigmoid, sin, square, stopGradient,
+  add, cast, cond, cumsum, custom, gather, grad, greater, logicalNot, matmul, minimum, mul, scan, sigmoid, sin, slice, square, stopGradient,
   sub, sum, tanh, where, type Checkpoint, type Scalar, type Tensor,
 } from '../../src/index.ts'
 import type { Shape } from '../../src/ir/types.ts'
@@ -25,6 +25,16 @@ const recurrent = (checkpoint: Checkpoint, reverse = false) => ({ x, w, u, h }: 
     return { carry: { h: next }, out: { y: mul(next, next), h } }
   }, { checkpoint, reverse })
   return add(sum(carry.h), add(sum(out.y), sum(mul(out.h, 0.3))))
+}
+
+/** The same from zeros, one that also squares what it was. */
+const fromZeros = (reverse: boolean, again: boolean) => ({ x, w, u }: Inputs): Tensor => {
+  const h = x.builder.zeros({ dtype: x.dtype, shape: [x.shape[1], u.shape[0]] })
+  const { carry, out } = scan({ h }, { x }, ({ h }, { x }) => {
+    const next = tanh(add(matmul(x, w), matmul(again ? square(h) : h, u)))
+    return { carry: { h: next }, out: { y: mul(next, next) } }
+  }, { reverse })
+  return add(sum(carry.h), sum(out.y))
 }
 
 /** A carry of whole numbers and one of bits beside the float: which row is read, and with which sign. */
@@ -70,6 +80,22 @@ export const CASES: readonly Case[] = [
   { name: 'a recurrent net, two segments', inputs: RNN, loss: recurrent({ slots: 2 }) },
   { name: 'a recurrent net, one segment', inputs: RNN, loss: recurrent({ slots: 1 }) },
   { name: 'a recurrent net, more segments than steps', inputs: RNN, loss: recurrent({ slots: 9 }) },
+  { name: 'a recurrent net from zeros', inputs: { x: RNN.x, w: RNN.w, u: RNN.u }, loss: fromZeros(false, false) },
+  { name: 'a recurrent net from zeros, backwards', inputs: { x: RNN.x, w: RNN.w, u: RNN.u }, loss: fromZeros(true, false) },
+  { name: 'a recurrent net from zeros, what it was used twice', inputs: { x: RNN.x, w: RNN.w, u: RNN.u }, loss: fromZeros(true, true) },
+  {
+    name: 'a function of a function, kept together', inputs: { x: [3, 4], h: [2] },
+    loss: ({ x, h }) => {
+      const { carry } = scan({ h }, { x }, ({ h }, { x }) => {
+        const [low, high] = [slice(x, { stop: 2 }), slice(x, { start: 2 })]
+        const a = sigmoid(add(h, low))
+        const b = tanh(mul(a, high))
+        return { carry: { h: mul(mul(a, b), add(a, b)) } }
+      })
+      return sum(square(carry.h))
+    },
+  },
+  { name: 'one step from zeros', inputs: { x: [1, 2, 3], w: RNN.w, u: RNN.u }, loss: (t) => add(fromZeros(false, false)(t), sum(square(t.u))) },
   { name: 'one step', inputs: { ...RNN, x: [1, 2, 3] }, loss: recurrent('sqrt') },
   {
     name: 'no step', inputs: { ...RNN, x: [0, 2, 3] },

@@ -17,6 +17,18 @@ export function horner<V>(k: Arith<V>, x: V, coefficients: readonly number[]): V
   return sum
 }
 
+/**
+ * {@link horner} in `square` = x² over the pairs c₀ + c₁x, c₂ + c₃x, …: as many operations in a chain of half the length, which is what
+ * a loop waits for.
+ */
+export function hornerOfPairs<V>(k: Arith<V>, x: V, square: V, coefficients: readonly number[]): V {
+  const pair = (i: number): V => (i + 1 < coefficients.length ? horner(k, x, coefficients.slice(i, i + 2)) : f32(k, coefficients[i]))
+  let i = (coefficients.length - 1) & ~1
+  let sum = pair(i)
+  while (i > 0) sum = k.add(k.mul(sum, square), pair((i -= 2)))
+  return sum
+}
+
 /** `limit` where x > limit; NaN stays. The form of a SIMD `pmin`: `min`, with its rules for NaN and ±0, costs more. */
 export const atMost = <V>(k: Arith<V>, x: V, limit: V): V => k.select(k.lt(limit, x), limit, x)
 
@@ -45,6 +57,10 @@ export const SHIFTER = 12582912
 /** 2^(n + offset) from the bits of n + {@link SHIFTER}: n moves into the exponent field, the rest falls off the top. */
 export const powerOfTwo = <V>(k: Arith<V>, bits: V, offset: number): V =>
   k.bitcast(k.add(k.shl(bits, i32(k, 23)), i32(k, (127 + offset) << 23)), 'f32')
+
+/** 2^(offset − n) from the same bits. */
+export const powerDown = <V>(k: Arith<V>, bits: V, offset: number): V =>
+  k.bitcast(k.sub(i32(k, (127 + offset) << 23), k.shl(bits, i32(k, 23))), 'f32')
 
 /**
  * y·2ⁿ for ½ ≤ y < 2 and −152 ≤ n ≤ 130, given n + {@link SHIFTER}: ∞ where it overflows, rounded once where it is

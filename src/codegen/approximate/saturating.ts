@@ -1,5 +1,5 @@
 import type { Arith } from '../../ir/scalar.ts'
-import { oneMinusFall } from './exponential.ts'
+import { halfRise } from './exponential.ts'
 import { atMost, f32, flipSign, horner, signOf } from './float.ts'
 
 /** erf x / x − 1 in x² on |x| ≤ 9/8: minimax relative to erf x, error 2⁻²⁷. */
@@ -8,12 +8,12 @@ const ERF = [0.12837917, -0.37612602, 0.11283256, -0.026839225, 0.005160268, -0.
 const ERFC_ROOT = [0.44222656, -0.2699192, 0.03070412, 0.014062224, -0.0034542033, -0.00041198794, 0.00016278571]
 
 /**
- * tanh x = s / (2 − s) with s = 1 − e^(−2|x|), where nothing cancels and 1 is never exceeded. At most 2.50 ulp over
+ * tanh x = h / (1 − h) with h = ½(1 − e^(−2|x|)), where nothing cancels and 1 is never exceeded. At most 2.50 ulp over
  * all floats, and monotone.
  */
 export function tanh<V>(k: Arith<V>, x: V): V {
-  const s = oneMinusFall(k, k.mul(k.abs(x), f32(k, 2)))
-  return flipSign(k, k.div(s, k.sub(f32(k, 2), s)), signOf(k, x))
+  const h = halfRise(k, k.abs(x))
+  return flipSign(k, k.div(h, k.sub(f32(k, 1), h)), signOf(k, x))
 }
 
 /**

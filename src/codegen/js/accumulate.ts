@@ -1,3 +1,4 @@
+import { axis } from '../../ir/affine.ts'
 import type { Nest } from '../nest.ts'
 import { isContraction, operandLoad } from '../order.ts'
 import { neutral } from '../lower/neutral.ts'
@@ -6,15 +7,31 @@ import type { Names } from './names.ts'
 import { combineText, literal, operandText } from './scalar.ts'
 import type { Scope } from './scope.ts'
 
-/** Declares accumulators of a fold with these stems, a few on a line, and gives their names. */
-export function startAccumulators(nest: Nest, scope: Scope, names: Names, stems: readonly string[]): string[] {
-  const { combine, value } = nest
-  const first = literal(neutral(combine!, value!.dtype), value!.dtype).text
+/**
+ * Declares accumulators of a fold with these stems, a few on a line, and gives their names. `begin`: moves the scope to the element of
+ * an accumulator.
+ */
+export function startAccumulators(
+  nest: Nest, scope: Scope, kernel: KernelText, names: Names, stems: readonly string[], begin: (i: number) => void = () => {},
+): string[] {
   const fresh = stems.map((stem) => names.fresh(stem))
+  const first = fresh.map((_, i) => {
+    begin(i)
+    return beginning(nest, scope, kernel)
+  })
   for (let i = 0; i < fresh.length; i += 4) {
-    scope.block.add(`let ${fresh.slice(i, i + 4).map((name) => `${name} = ${first}`).join(', ')}`)
+    scope.block.add(`let ${fresh.slice(i, i + 4).map((name, j) => `${name} = ${first[i + j]}`).join(', ')}`)
   }
   return fresh
+}
+
+/** What a fold begins with: its neutral element, or what the steps before this one have made. */
+function beginning({ combine, value, carried, stores, free }: Nest, scope: Scope, { shared }: KernelText): string {
+  const first = literal(neutral(combine!, value!.dtype), value!.dtype).text
+  if (!carried) return first
+  const [{ index, address, dtype }] = stores
+  const goesOn = carried.map((k) => scope.affine(axis(k, free.length))).join(' || ')
+  return `${goesOn} ? ${shared.view(dtype)}[${scope.element(index, address, dtype)}] : ${first}`
 }
 
 /** Adds the value at the scope's element to an accumulator, by the fold's operation. */

@@ -87,7 +87,8 @@ class ContractionWriter {
       ...this.#kernel, names, axes: this.#axes, coreAxes: free.length, roots, root: body, bound: free.length, fixed: this.#fixed,
     })
     const instances = this.#instances()
-    const sums = startAccumulators(this.#nest, scope, names, instances.map(() => 'sum'))
+    const sums = startAccumulators(this.#nest, scope, this.#kernel, names, instances.map(() => 'sum'), (i) => (scope.delta = instances[i]))
+    scope.delta = instances[0]
     this.#over(scope, 0, () => {
       scope.tiled = instances.length > 1
       scope.shared = value!.args

@@ -60,13 +60,16 @@ function kernelLines(kernel: LoweredKernel, name: string, how: Pick<KernelText, 
   if (!rows.length) for (const nest of kernel.nests) writeNest(nest, text, names, body)
   else {
     // Parts are functions of their own: engines optimise those sooner, and better, than one that holds all their loops.
-    const inside = rows.reduce((block, n, i) => block.open(`for (let i${i} = 0; i${i} < ${n}; i${i}++)`), body)
-    const parameters = [...rows.map((_, i) => `i${i}`), ...how.bases.names].join(', ')
+    const blocks = [body]
+    rows.forEach((n, i) => blocks.push(blocks[i].open(`for (let i${i} = 0; i${i} < ${n}; i${i}++)`)))
+    const given = (depth: number): string => [...rows.map((_, i) => (i < depth ? `i${i}` : '0')), ...how.bases.names].join(', ')
     kernel.nests.forEach((nest, i) => {
-      const part = new Block(`function ${name}_part${i}(${parameters})`)
+      const part = new Block(`function ${name}_part${i}(${given(rows.length)})`)
       writeNest(nest, text, new Names(), part)
       functions.push(part.print(''))
-      inside.add(`${name}_part${i}(${parameters})`)
+      const { after = rows.length } = nest
+      blocks[after].close()
+      blocks[after].add(`${name}_part${i}(${given(after)})`)
     })
   }
   return [...functions.flat(), ...body.print('')]

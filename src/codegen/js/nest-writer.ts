@@ -69,7 +69,7 @@ class NestWriter {
   }
 
   #start(...stems: string[]): string[] {
-    return startAccumulators(this.#nest, this.#scope, this.#names, stems)
+    return startAccumulators(this.#nest, this.#scope, this.#kernel, this.#names, stems)
   }
 
   /** One accumulator, terms one after the other. */

@@ -4,7 +4,7 @@ import type { Expr, Expressions } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import type { Combine, OpDef } from '../../ir/op.ts'
 import { opNamed } from '../../ir/ops/index.ts'
-import { contractSpace, MustStore, overPoints, reduceSpace, resolve, throughReshapes } from '../../ir/resolve.ts'
+import { contractSpace, coordinatesIn, MustStore, overPoints, reduceSpace, resolve, throughReshapes } from '../../ir/resolve.ts'
 import { rowMajor, sizeOf, type Shape } from '../../ir/types.ts'
 import type { Nest, Store } from '../nest.ts'
 import { neutral } from './neutral.ts'
@@ -46,14 +46,14 @@ class Room {
     return resolve({ expressions: this.x, extents, stored: this.#stored, core }, node, coordinates)
   }
 
-  /** Stores of the whole iteration space, element for element. */
-  epilogue(extents: Shape, core: Node | null, at: AffineMap = identity(extents.length)): Store[] {
+  /** Stores of the whole iteration space, element for element: at these coordinates, or at those of the points under each shape. */
+  epilogue(extents: Shape, core: Node | null, at: AffineMap | null = null): Store[] {
     const index = linearise(identity(extents.length), rowMajor(extents), extents.length)
     return this.kernel.stores.map(({ node, address }) => {
       if (sizeOf(node.shape) !== sizeOf(extents)) {
         throw new InternalError('lower', `kernel ${this.kernel.name} stores ${node.shape.join('×')} over ${extents.join('×')}`)
       }
-      return plain(address, index, this.at(node, at, extents, core))
+      return plain(address, index, this.at(node, at ?? coordinatesIn(node.shape, extents), extents, core))
     })
   }
 

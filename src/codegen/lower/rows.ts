@@ -2,20 +2,24 @@ import type { Affine } from '../../ir/affine.ts'
 import { InternalError } from '../../ir/errors.ts'
 import type { Expr, Expressions } from '../../ir/expression.ts'
 import type { RowLocal, RowPart, RowsPlan } from '../../ir/plan.ts'
-import { indexInRow } from '../../ir/rows.ts'
+import { carriedBy, depthOf, indexInRow, termOrder } from '../../ir/rows.ts'
 import type { Shape } from '../../ir/types.ts'
 import type { Nest, Store } from '../nest.ts'
+import { isContraction } from '../order.ts'
 import { formsOf, transform } from './transform.ts'
 
 /**
  * The nests of one part with the steps of the row axes as leading free axes. What is local is read and written in its scratch,
- * the same bytes at every step.
+ * the same bytes at every step; a sum over rows goes on from step to step.
  */
 export function nestsInRows(nests: readonly Nest[], part: RowPart, plan: RowsPlan, x: Expressions): Nest[] {
   const locals = new Map(plan.locals.map((l) => [l.node, l]))
+  const carried = carriedBy(part)
+  const depth = depthOf(part)
   return nests.map((nest) => {
+    if (carried.length) checkCarried(nest, carried.map((k) => part.axes[k]))
     const all = [...nest.free, ...nest.reduced]
-    const steps = (c: readonly number[]): number[] => part.axes.map((a, k) => c[a] * plan.axes[k].points)
+    const steps = (c: readonly number[]): number[] => part.axes.map((a, k) => (c[a] ?? 0) * plan.axes[k].points)
     const anywhere = ({ offset, coefficients: c }: Affine): Affine => ({ offset, coefficients: [...steps(c), ...c] })
     const inRow = (index: Affine, local: RowLocal): Affine => {
       const own = indexInRow(index, local, plan.axes, part.axes, all.slice(0, index.coefficients.length))
@@ -30,14 +34,27 @@ export function nestsInRows(nests: readonly Nest[], part: RowPart, plan: RowsPla
       const local = locals.get(part.stores[i])
       return { ...s, index: local ? inRow(s.index, local) : anywhere(s.index), value: visit(s.value), indirect: null }
     }
-    const free = nest.free.map((n, i) => (part.axes.includes(i) ? plan.axes[part.axes.indexOf(i)].points : n))
+    const inside = all.map((n, i) => (part.axes.includes(i) ? plan.axes[part.axes.indexOf(i)].points : n))
     return {
       ...nest,
-      free: [...plan.axes.map((a) => a.steps), ...free],
+      free: [...plan.axes.map((a, k) => (k < depth ? a.steps : 1)), ...inside.slice(0, nest.free.length)],
+      reduced: inside.slice(nest.free.length),
+      ...(carried.length ? { carried } : {}),
+      ...(depth < plan.axes.length ? { after: depth } : {}),
       value: nest.value && visit(nest.value),
       stores: nest.stores.map(store),
     }
   })
+}
+
+/** Sums go on with the same bits only in the order of their terms: over the outermost axis, and as they are in memory. */
+function checkCarried(nest: Nest, [axis, ...others]: readonly number[]): void {
+  const reduced = [...nest.reduced.keys()].filter((i) => nest.reduced[i] > 1).map((i) => nest.free.length + i)
+  const [store] = nest.stores
+  const bare = nest.stores.length === 1 && store.value.kind === 'core' && store.dtype === 'f32' && !store.accumulate
+  if (others.length || !bare || !isContraction(nest) || termOrder(formsOf([nest.value!]), reduced)[0] !== axis) {
+    throw new InternalError('lower', `a sum over ${nest.reduced.join('×')} cannot go on from row to row`)
+  }
 }
 
 /** Row axes through which every access of every nest steps alike become one: the loops around the parts get fewer. */
@@ -53,6 +70,8 @@ export function mergeRows(nests: readonly Nest[], rows: Shape, x: Expressions): 
   const whole = (free: Shape): Shape => drop(free.map((n, i) => (i === inner ? n * free[i - 1] : n)))
   const merged = nests.map((n): Nest => ({
     ...n,
+    ...(n.carried && { carried: [...new Set(n.carried.map((k) => (k < inner ? k : k - 1)))] }),
+    ...(n.after !== undefined && { after: n.after < inner ? n.after : n.after - 1 }),
     free: whole(n.free),
     value: n.value && visit(n.value),
     stores: n.stores.map((s) => ({ ...s, index: form(s.index), value: visit(s.value) })),

@@ -1,5 +1,6 @@
 import type { Affine } from '../../ir/affine.ts'
 import type { Expressions } from '../../ir/expression.ts'
+import { termOrder } from '../../ir/rows.ts'
 import type { Shape } from '../../ir/types.ts'
 import type { Nest } from '../nest.ts'
 import { isContraction } from '../order.ts'
@@ -30,7 +31,7 @@ export function simplifyNest(given: Nest, x: Expressions, whole: Whole = { rows:
 
   const freeAxes = [...range(0, rows).map((i) => ({ last: i, extent: extents[i] })), ...merge(range(rows, free), extents, [...inner, ...outer])]
   const before = model.free.length
-  const reducedAxes = merge(range(before, before + nest.reduced.length), [...model.free, ...model.reduced], innerForms(model))
+  const reducedAxes = merge(range(before, before + nest.reduced.length), [...model.free, ...model.reduced], innerForms(model), [...model.free, ...nest.reduced])
     .map((a) => ({ ...a, last: a.last - before + free }))
   if (!reducedAxes.length && nest.reduced.length) reducedAxes.push({ last: extents.length - 1, extent: 1 })
 
@@ -60,14 +61,12 @@ const innerForms = (nest: Nest): Affine[] =>
   [...formsOf(nest.value ? [nest.value] : []), ...(nest.running ? nest.stores.map((s) => s.index) : [])]
 
 /**
- * A contraction's reduced axes with the largest steps (of the whole nest) outermost: a window's taps and channels, contiguous in
+ * A contraction's reduced axes in the order of its terms (of the whole nest), the largest steps outermost: a window's taps and channels, contiguous in
  * memory, can then become one axis.
  */
 function byStride(nest: Nest, x: Expressions, whole: Nest): Nest {
   const [free, before] = [nest.free.length, whole.free.length]
-  const forms = formsOf([whole.value!])
-  const step = (i: number): number => forms.reduce((s, f) => s + Math.abs(f.coefficients[before + i]), 0)
-  const order = range(0, nest.reduced.length).sort((a, b) => step(b) - step(a))
+  const order = termOrder(formsOf([whole.value!]), range(before, before + nest.reduced.length)).map((i) => i - before)
   const all = [...range(0, free), ...order.map((i) => free + i)]
   const moved = transform(x, () => null, (f) => ({ ...f, coefficients: all.map((i) => f.coefficients[i]) }))
   return { ...nest, reduced: order.map((i) => nest.reduced[i]), value: moved(nest.value!) }
@@ -79,14 +78,15 @@ interface Axis {
   readonly extent: number
 }
 
-function merge(axes: readonly number[], extents: Shape, forms: readonly Affine[]): Axis[] {
+/** `points`: what the new axes' extents are made of, where only some points of an axis are in the nest. */
+function merge(axes: readonly number[], extents: Shape, forms: readonly Affine[], points = extents): Axis[] {
   const merged: Axis[] = []
   for (const i of axes) {
     if (extents[i] === 1) continue
     const before = merged.at(-1)
     const steps = ({ coefficients: c }: Affine): boolean => c[before!.last] === c[i] * extents[i]
-    if (before && forms.every(steps)) merged[merged.length - 1] = { last: i, extent: before.extent * extents[i] }
-    else merged.push({ last: i, extent: extents[i] })
+    if (before && forms.every(steps)) merged[merged.length - 1] = { last: i, extent: before.extent * points[i] }
+    else merged.push({ last: i, extent: points[i] })
   }
   return merged
 }

@@ -100,7 +100,7 @@ export class Accumulators {
     this.#locals.forEach((local, i) => this.#ev.code.get(pointer).get(local).memory('v128.store', address + 16 * i, 16))
   }
 
-  /** The only accumulator of a running sum. */
+  /** The only accumulator of a sum in order. */
   get running(): Local {
     return this.#locals[0]
   }

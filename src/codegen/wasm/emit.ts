@@ -10,10 +10,11 @@ import { emitFold } from './fold.ts'
 import { importOf, type HostName } from './host.ts'
 import { emitLoop } from './loop.ts'
 import { axesToShare, balanceOf, operations, touchedBy, WORTH } from './partition.ts'
+import { nestsOf, newFunction, titleOf, type Part, type Piece, type Twins } from './pieces.ts'
 import { laneRoutineFunc, routineFunc } from './routine.ts'
 import { philoxFunc, transposeFunc } from './routines.ts'
-import { Scope } from './scope.ts'
-import { callRows, callSharedRows, oneRow } from './rows.ts'
+import { Scope, type Own } from './scope.ts'
+import { callRows, callRowsTogether, callSharedRows, freeRows, oneRow, type Part as RowPart, type TeamPart } from './rows.ts'
 import { Sequence, touchedByAll, type Step } from './sequence.ts'
 import { Shifts } from './shifts.ts'
 import { CONTROL_BYTES, Team } from './threads.ts'
@@ -234,8 +235,7 @@ class Emission implements Module {
     const nests = nestsOf(kernel)
     const all = [...nests.keys()]
     if (kernel.rows) return [{ ...this.#rows(kernel, kernel.rows, shifts), of: all }]
-    const team = this.#team
-    const divided = nests.map((n) => team && this.#divided(team, kernel, n, shifts))
+    const divided = nests.map((n) => this.#divided(kernel, n, shifts))
     if (!divided.some((d) => d)) return [{ shared: false, funcs: [this.#kernel(kernel, shifts)], of: all }]
     return nests.map((nest, i) =>
       ({ shared: divided[i] !== null, funcs: divided[i] ?? [this.#kernel({ ...kernel, nests: [nest] }, shifts)], of: [i] }))
@@ -244,56 +244,92 @@ class Emission implements Module {
   /** A loop over rows that calls, for each, a function of every contraction and of all nests between two. */
   #rows(kernel: LoweredKernel, rows: Shape, shifts: Shifts): Omit<Piece, 'of'> {
     const nests = nestsOf(kernel)
-    const team = this.#threads > 1 && sizeOf(rows) > 1 && nests.reduce((n, nest) => n + operations(nest), 0) >= this.#worth ? this.#team : null
+    const free = freeRows(nests, rows)
+    const all = this.#threads > 1 && nests.reduce((n, nest) => n + operations(nest), 0) >= this.#worth ? this.#team : null
+    const team = sizeOf(free) > 1 ? all : null
+    const together = all && !team ? this.#inTeam(all, kernel, rows, shifts) : null
+    if (together) return { shared: true, funcs: [together] }
     this.#scratchUsed = 0
     const own = team && kernel.local ? { ...kernel.local, scratch: this.scratch(kernel.local.to - kernel.local.from) } : null
     const kept = this.#scratchUsed
-    const parts: Func[] = []
-    const emit = (bodies: readonly ((scope: Scope) => void)[]): void => {
+    const parts: RowPart[] = []
+    const emit = (bodies: readonly ((scope: Scope) => void)[], depth: number): void => {
       const part = this.#function(`${kernel.name}: part`, rows.length + shifts.count)
-      const at = rows.map((steps, i) => ({ at: part.params[i], steps }))
-      const scope = new Scope(this.#team, -1, at, own, shifts.within(part.params.slice(rows.length)))
+      const scope = this.#scope(part, shifts, { rows, own })
       for (const body of bodies) {
         this.#scratchUsed = kept
         body(scope)
       }
       scope.finish(part.body)
-      parts.push(part)
+      parts.push({ func: part, depth })
     }
     let folds: ((scope: Scope) => void)[] = []
+    let depth = rows.length
     const finish = (): void => {
-      if (folds.length) emit(folds)
+      if (folds.length) emit(folds, depth)
       folds = []
     }
     for (const nest of nests.map((n) => oneRow(n, rows))) {
       this.#scratchUsed = kept
       const tiling = tilingOf(new Scope(), kernel, nest, this)
+      const { after = rows.length } = nest
+      if (after !== depth) finish()
+      depth = after
       if (!tiling) {
         folds.push((scope) => emitFold(scope, kernel, nest, this))
         continue
       }
       finish()
-      for (const t of columnTiles(nest, tiling)) emit([(scope) => emitContraction(scope, kernel, nest, this, tiling, t)])
+      for (const t of columnTiles(nest, tiling)) emit([(scope) => emitContraction(scope, kernel, nest, this, tiling, t)], depth)
     }
     finish()
     const f = this.#function(titleOf(kernel), shifts.count)
-    if (team) callSharedRows(f.body, team, rows, parts, f.params)
+    if (team) callSharedRows(f.body, team, rows, free.length, parts, f.params)
     else callRows(f.body, rows, parts, f.params)
     return { shared: team !== null, funcs: [f] }
   }
 
+  /** The same where rows come one after the other: threads divide the loops of each. Null if there are none to divide. */
+  #inTeam(team: Team, kernel: LoweredKernel, rows: Shape, shifts: Shifts): Func | null {
+    const before = this.#functions.length
+    const parts = nestsOf(kernel).map((n): TeamPart => {
+      const nest = oneRow(n, rows)
+      const divided = this.#divided(kernel, nest, shifts)
+      const funcs = divided ?? this.#finished(this.#partsOf(kernel, nest, (func) => this.#scope(func, shifts, nest), rows.length + shifts.count))
+      return { shared: divided !== null, funcs, depth: n.after ?? rows.length, ...touchedBy(kernel, nest) }
+    })
+    if (!parts.some((p) => p.shared)) {
+      this.#functions.length = before
+      return null
+    }
+    const f = this.#function(titleOf(kernel), shifts.count)
+    callRowsTogether(f.body, team, rows, parts, f.params)
+    return f
+  }
+
+  /** What a function is written into that takes a row, if there are rows, and then what is added to addresses. */
+  #scope(func: Func, shifts: Shifts, { axis = -1, rows = [], own = null }: { axis?: number; rows?: Shape; own?: Own | null } = {}): Scope {
+    const at = rows.map((steps, i) => ({ at: func.params[i], steps }))
+    return new Scope(this.#team, axis, at, own, shifts.within(func.params.slice(rows.length)))
+  }
+
   /** Functions of the nest in which threads divide its loops; null if that is not possible or not worth it. */
-  #divided(team: Team, kernel: LoweredKernel, nest: Nest, shifts: Shifts): Func[] | null {
+  #divided(kernel: LoweredKernel, nest: Nest, shifts: Shifts): Func[] | null {
+    const { rows = [] } = nest
     if (this.#threads < 2 || operations(nest) < this.#worth) return null
     let best: { parts: Part[]; balance: number } | null = null
     for (const axis of axesToShare(kernel, nest)) {
-      const parts = this.#partsOf(kernel, nest, (func) => new Scope(team, axis, [], null, shifts.within(func.params)), shifts.count)
+      const parts = this.#partsOf(kernel, nest, (func) => this.#scope(func, shifts, { axis, rows }), rows.length + shifts.count)
       const shares = parts.map((p) => p.scope.shares)
       const balance = Math.min(balanceOf(shares, 2), balanceOf(shares, this.#threads))
       if (balance > (best?.balance ?? WORTHWHILE)) best = { parts, balance }
       if (balance >= BALANCED) break
     }
-    return best && best.parts.map(({ func, scope }) => {
+    return best && this.#finished(best.parts)
+  }
+
+  #finished(parts: readonly Part[]): Func[] {
+    return parts.map(({ func, scope }) => {
       scope.finish(func.body)
       this.#functions.push(func)
       return func
@@ -317,7 +353,7 @@ class Emission implements Module {
   #kernel(kernel: LoweredKernel, shifts: Shifts): Func {
     const f = this.#function(titleOf(kernel), shifts.count)
     const nests = nestsOf(kernel)
-    const scopeOf = (func: Func): Scope => new Scope(this.#team, -1, [], null, shifts.within(func.params))
+    const scopeOf = (func: Func): Scope => this.#scope(func, shifts)
     let scope = scopeOf(f)
     // Contractions get functions of their own where they have company: hot loops stay in small functions.
     const apart = (body: (scope: Scope) => void): void => {
@@ -349,31 +385,4 @@ class Emission implements Module {
   }
 }
 
-/** A function under construction. */
-interface Part {
-  readonly func: Func
-  readonly scope: Scope
-}
-
-/** Functions that run some nests of a kernel, given what is added to its addresses. */
-interface Piece {
-  readonly shared: boolean
-  readonly funcs: readonly Func[]
-  readonly of: readonly number[]
-}
-
-/** Kernels that share their functions, once those are emitted. */
-interface Twins {
-  readonly shifts: Shifts
-  pieces: Piece[] | null
-}
-
 const NONE = new Shifts([])
-
-const titleOf = ({ name, title }: LoweredKernel): string => `${name}: ${title}`
-
-const newFunction = (number: number, title: string, params: number): Func =>
-  new Func(`k${number}`, Array.from({ length: params }, () => 'i32'), [], title)
-
-/** Nests that do anything. */
-const nestsOf = (kernel: LoweredKernel): Nest[] => kernel.nests.filter((n) => !n.free.includes(0) && n.stores.length)

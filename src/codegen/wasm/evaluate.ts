@@ -1,14 +1,14 @@
 import { InternalError } from '../../ir/errors.ts'
 import { inOrder, type Expr } from '../../ir/expression.ts'
 import { halfBits, isHalf } from '../../ir/half.ts'
-import type { Routine } from '../../ir/scalar.ts'
+import type { Routine, ScalarOp } from '../../ir/scalar.ts'
 import { DTYPES, type DType, type Shape } from '../../ir/types.ts'
 import type { LoweredKernel, Nest, Store } from '../nest.ts'
 import { accessOf, gatherLanes, loadLanes, loadOne, loadSplat, pointerBase, type Address } from './access.ts'
 import { axisBit, CORE, Dependence } from './dependence.ts'
 import type { Code, Func, Imported, Local, ValueType } from './encoder/assembler.ts'
 import type { HostName } from './host.ts'
-import { actsAt, applyLanes, castLanes, extract, hasLanes, isLaneType, pseudoExtremum, splat } from './lanes.ts'
+import { actsAt, applyLanes, castLanes, extract, hasLanes, isLaneType, shortSelect, splat } from './lanes.ts'
 import { applyScalar, bitcastScalar, castScalar, constant, valueType, type Place } from './scalars.ts'
 import { transpose4 } from './routines.ts'
 import type { Scope } from './scope.ts'
@@ -271,21 +271,33 @@ export class Evaluator implements Place {
         return this.#rarely(e, p)
       case 'scalar': {
         const push = (a: Expr): (() => void) => () => this.#pushLanes(a, p, e)
-        const extremum = pseudoExtremum(e)
-        if (extremum) {
-          push(extremum.a)()
-          push(extremum.b)()
-          code.op(extremum.op)
+        const short = shortSelect(e)
+        if (short) {
+          for (const a of short.args) push(a)()
+          code.op(short.op)
         } else if (e.op === 'cast') castLanes(this, e.args[0].dtype, e.dtype, push(e.args[0]), () => this.pushNumber(1, e.dtype, true))
         else if (e.op === 'bitcast') push(e.args[0])()
         else if (e.op === 'shl' || e.op === 'shr') {
           applyLanes(this, e.op, e.dtype, [push(e.args[0]), () => this.#pushOne(e.args[1], { ...p, lanes: null }, null)])
-        } else applyLanes(this, e.op, actsAt(e), e.args.map(push))
+        } else if (e.op === 'add' && e.dtype === 'f32') this.#sum(e.args, p, e)
+        else applyLanes(this, e.op, actsAt(e), e.args.map(push))
         return
       }
       default:
         throw new InternalError('wasm emitter', `a ${e.kind} is not computed`)
     }
+  }
+
+  /** A product comes first and the other addend from a local: relaxed arithmetic then has one instruction for both. */
+  #sum([a, b]: readonly Expr[], p: Point, from: Expr): void {
+    const isProduct = (e: Expr): boolean => isScalar(e, 'mul') && this.varies(e, p.lanes!.axis) && this.#inPlace(e, from)
+    const [product, other] = isProduct(b) ? [b, a] : [a, b]
+    // A load or a product would need a local just for this, and waits for little anyway.
+    const kept = isScalar(other, 'add') || isScalar(other, 'sub') || !this.#inPlace(other, from)
+    if (!kept || !isProduct(product)) return applyLanes(this, 'add', 'f32', [a, b].map((x) => () => this.#pushLanes(x, p, from)))
+    const addend = this.value(other, p)
+    this.#pushLanes(product, p, from)
+    this.code.get(addend).op('f32x4.add')
   }
 
   /** [0, c, 2c, 3c] */
@@ -384,3 +396,5 @@ export class Evaluator implements Place {
     extract(this, dtype, lane)
   }
 }
+
+const isScalar = (e: Expr, op: ScalarOp): boolean => e.kind === 'scalar' && e.op === op

@@ -3,6 +3,7 @@ import type { Expr } from '../../ir/expression.ts'
 import { rowMajor, type Shape } from '../../ir/types.ts'
 import type { LoweredKernel, Nest } from '../nest.ts'
 import { Accumulators, type Parts } from './accumulators.ts'
+import { pushBeginning } from './carried.ts'
 import type { Local } from './encoder/assembler.ts'
 import { Evaluator, type Module, type Point } from './evaluate.ts'
 import { scheduleOf, turnedLoads, type Schedule } from './schedule.ts'
@@ -89,7 +90,7 @@ class Fold {
     const varied = [...this.#s.jammed, ...(t.points.length > 1 ? [this.#s.inner] : [])]
     ev.unrolled = varied.reduce((m, i) => m | (1 << i), 0)
     if (!value) return emitStoresOfTile(ev, this.#nest, this.#points(t, new Map()))
-    const folds = this.#points(t, new Map()).map(() => this.#fresh().begin())
+    const folds = this.#points(t, new Map()).map((p) => this.#begun(p))
     if (!reduced.includes(0)) this.#terms(t, folds)
     if (running) return
     const cores = folds.map((f) => f.result())
@@ -100,6 +101,15 @@ class Fold {
   #fresh(): Accumulators {
     const { combine, value } = this.#nest
     return new Accumulators(this.#ev, combine!, value!.dtype, this.#s.form, this.#parts())
+  }
+
+  /** From the neutral element, or what the row steps before this one have made. */
+  #begun(p: Point): Accumulators {
+    const folds = this.#fresh().begin()
+    if (!this.#nest.carried) return folds
+    pushBeginning(this.#ev, this.#nest, p)
+    this.#scope.code.set(folds.running)
+    return folds
   }
 
   #parts(): Parts {
@@ -230,7 +240,7 @@ class Fold {
       this.#some(t, [folds], count, into)
       folds.keep(pointer, address)
     })
-    each((_, folds) => folds.begin().keep(pointer, address))
+    each((t) => this.#begun(this.#points(t, new Map())[0]).keep(pointer, address))
     const n = this.#nest.reduced.at(-1)!
     const quads = n - (n % 4)
     const several = partial ? quads - (quads % rows) : n - (n % rows)

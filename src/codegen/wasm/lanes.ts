@@ -52,15 +52,23 @@ export function hasLanes(e: Extract<Expr, { kind: 'scalar' }>, varies: (arg: Exp
   return d !== 'bool' && (e.op === 'sign' || (d !== 'f32' && IDENTITY.has(e.op))) ? true : TABLE[d]?.[e.op] !== undefined
 }
 
-/** What one instruction gives for `b < a ? b : a` (pmin) or `a < b ? b : a` (pmax), NaN and zeros as there; null for other selects. */
-export function pseudoExtremum(e: Extract<Expr, { kind: 'scalar' }>): { readonly op: 'f32x4.pmin' | 'f32x4.pmax'; readonly a: Expr; readonly b: Expr } | null {
-  if (e.op !== 'select' || e.dtype !== 'f32') return null
-  const [condition, b, a] = e.args
-  if (condition.kind !== 'scalar' || condition.op !== 'lt') return null
-  const [less, more] = condition.args
-  if (less === b && more === a) return { op: 'f32x4.pmin', a, b }
-  return less === a && more === b ? { op: 'f32x4.pmax', a, b } : null
+/**
+ * A select that one instruction of two operands makes, NaN and zeros as there: `b < a ? b : a` (pmin), `a < b ? b : a` (pmax),
+ * `b ? a : 0` and `b ? 0 : a`; null for other selects.
+ */
+export function shortSelect(e: Extract<Expr, { kind: 'scalar' }>): { readonly op: PlainOp; readonly args: readonly [Expr, Expr] } | null {
+  if (e.op !== 'select') return null
+  const [condition, x, y] = e.args
+  if (e.dtype === 'f32' && condition.kind === 'scalar' && condition.op === 'lt') {
+    const [less, more] = condition.args
+    if (less === x && more === y) return { op: 'f32x4.pmin', args: [y, x] }
+    if (less === y && more === x) return { op: 'f32x4.pmax', args: [y, x] }
+  }
+  if (isZero(x)) return { op: 'v128.andnot', args: [y, condition] }
+  return isZero(y) ? { op: 'v128.and', args: [x, condition] } : null
 }
+
+const isZero = (e: Expr): boolean => e.kind === 'lit' && Object.is(e.value, 0)
 
 /** One operation in four lanes: leaves the result on the stack. The count of a shift is pushed as one i32. */
 export function applyLanes(place: Place, op: ScalarOp, d: DType, args: readonly Push[]): void {

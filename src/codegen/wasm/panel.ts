@@ -13,6 +13,8 @@ export interface Packing {
   readonly module: Module
   readonly ev: Evaluator
   readonly tiling: Tiling
+  /** Of the axes, of the outermost reduced one as many points as are added up at a time. */
+  readonly extents: readonly number[]
   /** Reduced axes of more than one term. */
   readonly reduced: readonly number[]
 }
@@ -40,7 +42,7 @@ export class Panel {
   }
 
   get #terms(): number {
-    return this.#p.reduced.reduce((n, i) => n * this.#p.ev.extents[i], 1)
+    return this.#p.reduced.reduce((n, i) => n * this.#p.extents[i], 1)
   }
 
   /** From here on it is filled anew, in each iteration of the loops that are open now, with tiles from `start` on. */
@@ -51,14 +53,14 @@ export class Panel {
 
   /** Bytes of one term of a tile of `width` elements, and where it is. */
   #access(width: number): Access {
-    const { ev, reduced } = this.#p
-    const strides = ev.extents.map(() => 0)
+    const { extents, reduced } = this.#p
+    const strides = extents.map(() => 0)
     let bytes = 4 * width
     for (const i of reduced.toReversed()) {
       strides[i] = bytes
-      bytes *= ev.extents[i]
+      bytes *= extents[i]
     }
-    if (!this.#all) return { offset: this.#address, strides, scratch: true }
+    if (!this.#all) return { offset: this.#address, strides, scratch: true, outside: this.#outside }
     strides[this.#axis] = bytes / width
     return { offset: this.#address - strides[this.#axis] * this.#from, strides, scratch: true, outside: this.#outside }
   }
@@ -71,12 +73,12 @@ export class Panel {
 
   /** Copies one tile of the vector operand, in whole vectors: what lanes beyond the last column hold is arbitrary. */
   packColumns({ points }: Tiles): void {
-    const { scope, ev, tiling: { vector, column }, reduced } = this.#p
+    const { scope, ev, extents, tiling: { vector, column }, reduced } = this.#p
     const last = reduced.at(-1)
     const { coefficients } = vector.index
     const turns = coefficients[column] !== 1 && !isHalf(vector.dtype)
-    const transposes = turns && last !== undefined && coefficients[last] === 1 && ev.extents[last] >= 4
-    over(scope, ev.extents, transposes ? reduced.slice(0, -1) : reduced, () => {
+    const transposes = turns && last !== undefined && coefficients[last] === 1 && extents[last] >= 4
+    over(scope, extents, transposes ? reduced.slice(0, -1) : reduced, () => {
       points.forEach((c, i) => {
         const p = ev.point(new Map([[column, c.by]]), { axis: column, width: c.width })
         const to = this.at(ev.point(), 4 * points.length, 4 * i)
@@ -87,7 +89,7 @@ export class Panel {
   }
 
   #transpose(to: Address, p: Point, width: number, last: number, step: number): void {
-    const { scope, ev, kernel, module, tiling: { vector, column } } = this.#p
+    const { scope, extents, kernel, module, tiling: { vector, column } } = this.#p
     const { code } = scope
     const push = (a: Address): void => {
       a.base()
@@ -99,16 +101,16 @@ export class Panel {
       const { pointer, offset } = scope.address(from, p.at)
       push({ base: pointerBase(() => scope.code, pointer), offset: offset + from.strides[column] * Math.min(l, width - 1) })
     }
-    code.i32(ev.extents[last])
+    code.i32(extents[last])
     push(to)
     code.i32(step).call(module.transpose())
   }
 
   /** Copies one tile of the other operand. */
   packRows({ points }: Tiles): void {
-    const { scope, ev, tiling: { single, row, factors }, reduced } = this.#p
+    const { scope, ev, extents, tiling: { single, row, factors }, reduced } = this.#p
     const parts = tilesOf(points.length, 1, 4).flatMap((t) => t.points.map((x) => ({ by: t.start + x.by, width: x.width })))
-    over(scope, ev.extents, reduced, () => {
+    over(scope, extents, reduced, () => {
       for (const { by, width } of parts) {
         const p = ev.point(new Map([[row, by]]), { axis: row, width })
         storeLanes(ev, 'f32', this.at(ev.point(), points.length, by), 4, width, () => ev.push(factors.get(single)!, p))

@@ -28,9 +28,20 @@ export function operations(nest: Nest): number {
   return terms + points * (operationsOf(nest.stores.map((s) => s.value)) + nest.stores.length)
 }
 
-/** Loads of the nest, with the address of the buffer that each reads. */
-const loadsOf = (kernel: LoweredKernel, nest: Nest): { load: Extract<Expr, { kind: 'load' | 'gather' }>; address: number }[] =>
-  inOrder(rootsOfNest(nest)).flatMap((e) => (e.kind === 'load' || e.kind === 'gather' ? [{ load: e, address: kernel.address(e.node) }] : []))
+type Load = Extract<Expr, { kind: 'load' | 'gather' }>
+
+/** Loads of the nest, with the address of the buffer that each reads, and what it may touch of that: of a value of one row no more. */
+function loadsOf(kernel: LoweredKernel, nest: Nest): { load: Load; address: number; touched: Range }[] {
+  const extents = [...nest.free, ...nest.reduced]
+  return inOrder(rootsOfNest(nest)).flatMap((load) => {
+    if (load.kind !== 'load' && load.kind !== 'gather') return []
+    const address = kernel.address(load.node)
+    if (!nest.rows || load.kind === 'gather') return [{ load, address, touched: { from: address, to: address + bytesOf(load.node) } }]
+    const [low, high] = range(load.index, extents)
+    const { bytes } = DTYPES[load.dtype]
+    return [{ load, address, touched: { from: address + low * bytes, to: address + (high + 1) * bytes } }]
+  })
+}
 
 function writtenBy(s: Store, extents: readonly number[]): Range {
   const { bytes } = DTYPES[s.dtype]
@@ -44,7 +55,7 @@ const storeExtents = (nest: Nest): number[] => (nest.running ? [...nest.free, ..
 
 /** Every byte that the nest may touch. */
 export function touchedBy(kernel: LoweredKernel, nest: Nest): Touched {
-  const reads = loadsOf(kernel, nest).map(({ load, address }) => ({ from: address, to: address + bytesOf(load.node) }))
+  const reads = loadsOf(kernel, nest).map(({ touched }) => touched)
   const writes = nest.stores.map((s) => writtenBy(s, storeExtents(nest)))
   return { reads: [...reads, ...writes.filter((_, i) => nest.stores[i].accumulate)], writes }
 }
@@ -102,8 +113,8 @@ function apart(kernel: LoweredKernel, nest: Nest, axis: number): boolean {
     for (const other of nest.stores) {
       if (other !== s && meets(written, [writtenBy(other, storeExtents(nest))])) reaches.push(reachOfStore(other, extents, axis))
     }
-    for (const { load, address } of loads) {
-      if (!meets(written, [{ from: address, to: address + bytesOf(load.node) }])) continue
+    for (const { load, address, touched } of loads) {
+      if (!meets(written, [touched])) continue
       const forms = load.kind === 'gather' ? null : load.index
       reaches.push(forms && reachOf(address, forms, DTYPES[load.dtype].bytes, extents, axis))
     }

@@ -110,6 +110,11 @@ export class Scope {
     this.#levels[0].values.clear()
   }
 
+  /** Which step of a row axis the function runs. */
+  row(axis: number): Local {
+    return this.#rows[axis].at
+  }
+
   /** Level of the innermost open loop along `axis`; 0 if none. */
   levelOf(axis: number): number {
     for (let l = this.#levels.length - 1; l > 0; l--) if (this.#levels[l].loop!.axis === axis) return l

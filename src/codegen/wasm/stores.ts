@@ -1,3 +1,4 @@
+import { inOrder } from '../../ir/expression.ts'
 import { DTYPES } from '../../ir/types.ts'
 import type { Nest, Store } from '../nest.ts'
 import { loadLanes, loadOne, storeLanes, storePairs, type Address } from './access.ts'
@@ -15,6 +16,18 @@ export function emitStores(ev: Evaluator, nest: Nest, p: Point): void {
     const value = values[i]
     emitStore(ev, s, p, value ? () => ev.code.get(value) : () => ev.push(s.value, p))
   })
+}
+
+/**
+ * The stores of points along an axis whose values vary there, operation by operation in turns: a constant is fetched once for all points,
+ * and the chain of one goes on while another one's waits. Products are left to the sums that take them in ({@link Evaluator}).
+ */
+export function emitStoresInTurns(ev: Evaluator, nest: Nest, points: readonly Point[]): void {
+  for (const e of points.length > 1 ? inOrder(nest.stores.map((s) => s.value)) : []) {
+    if (e.kind !== 'scalar' || e.op === 'mul' || e.op === 'bitcast' || !ev.varies(e, points[0].lanes!.axis)) continue
+    for (const p of points) ev.value(e, p)
+  }
+  for (const p of points) emitStores(ev, nest, p)
 }
 
 /**

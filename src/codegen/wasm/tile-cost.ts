@@ -4,7 +4,7 @@ import type { Affine } from '../../ir/affine.ts'
 import type { Nest } from '../nest.ts'
 import type { Load } from '../order.ts'
 import { rowTiles, tilesOf } from './tiles.ts'
-import { extentsOf, loadsOf, packsRowsFor, runsAlongTerms, touchesMuch, type Tiling } from './tiling.ts'
+import { extentsOf, loadsOf, packsRowsFor, runsAlongTerms, termsAtATime, touchesMuch, type Tiling } from './tiling.ts'
 
 /**
  * Accumulators that hide the latency of an addition: four cycles, and two multiplications and additions in each on machines of
@@ -25,16 +25,21 @@ const NEXT_ROW = 2
 /** Further cycles to widen one element or one vector of these: a shift, or what approximate/half.ts does. */
 const WIDEN: { readonly [D in DType]?: number } = { bf16: 1, f16: 6 }
 /** Bytes of a panel that stays in the first-level cache, with room for others. */
-const PANEL = 26_000
+export const PANEL = 26_000
+/** Bytes of a panel that comes from the second-level cache as fast as it is needed, or almost. */
+export const LONG_PANEL: number = 4 * PANEL
 /** Further cycles to write one vector into a panel, and to read it back, by whether the panel is larger than that. */
 const WRITE = 2.5
 const WRITE_FAR = 4
 const READ_FAR = 0.5
+const READ_FARTHER = 1.5
 /** Cycles to get a line of memory that has left the first-level or the second-level cache. */
 const NEAR_MISS = 2
 const MISS = 10
 /** Further cycles to read a vector again after stores that touch so many vectors that it has left the first-level cache. */
 const AGAIN = 0.4
+/** Cycles to get one vector of sums and put it back, where not all terms are added up at a time. */
+const SUMS = 5
 /** The loop over terms itself. */
 const PER_TERM = 0.3
 /** Scratch is memory that the program takes: as many cycles as a byte of it has to win, beyond a quarter of the operands. */
@@ -49,6 +54,7 @@ const PANEL_CODE = 100
 export function cyclesOf(nest: Nest, t: Tiling): number {
   const { free, reduced } = nest
   const terms = sizeOf(reduced)
+  const blocks = terms / termsAtATime(nest, t.termBlock)
   const outer = free.flatMap((n, i) => (n > 1 && i !== t.column && i !== t.row ? [i] : []))
   const times = (moved: Load | null): number => outer.reduce((n, i) => n * (!moved || moved.index.coefficients[i] ? free[i] : 1), sizeOf(nest.rows ?? []))
   const [widenVector, widenSingle] = [t.vector, t.single].map((x) => WIDEN[x.dtype] ?? 0)
@@ -63,32 +69,35 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
   let scratch = 0
   for (const column of tilesOf(free[t.column], t.vectors, 4)) {
     const w = column.points.length
-    const beyond = terms * w * 16 > PANEL
+    const bytes = (terms / blocks) * w * 16
+    const beyond = bytes > PANEL
     // All columns are packed into what the first-level cache has lost when they are read, once for each run of rows.
     const runs = Math.ceil((t.row < 0 ? 1 : free[t.row]) / t.rows)
-    const readPanel = READ_FAR * w * (beyond ? 1 : t.allColumns ? 1 / runs : 0)
+    const readPanel = w * (bytes > LONG_PANEL ? READ_FARTHER : READ_FAR * (beyond ? 1 : t.allColumns ? 1 / runs : 0))
     const packsRows = packsRowsFor(t, column)
     const single = packsRows ? 0 : widenSingle
     const missSingle = packsRows ? 0 : missOf(nest, t.single)
     for (const row of rowTiles(t.row < 0 ? 1 : free[t.row], t.rows)) {
       const r = row.points.length
       const readSingle = missSingle * (apart ? r : 1)
-      // One multiplication and one addition a cycle. Loads hide behind them, almost; shuffles and gathers do not.
+      // One multiplication and one addition a cycle, or one load. Loads hide behind them, almost; shuffles and gathers do not.
       const turned = w * (FIRST_ROW + NEXT_ROW * (r - 1))
       const direct = alike ? missOf(nest, t.vector) + (much ? AGAIN * w : 0) : 0
       const feed = { direct, packed: readPanel, turned, strided: w * GATHER }[t.feed]
       const widen = r * single + (t.feed === 'packed' ? 0 : w * widenVector)
-      const term = Math.max(r * w, t.feed === 'turned' ? LATENCY_TURNED : LATENCY) + feed + widen + readSingle + PER_TERM + 0.1 * (r + w)
-      cost += times(null) * column.count * row.count * (PER_TILE + terms * term + write * r * w)
+      const term = Math.max(r * w, r + w, t.feed === 'turned' ? LATENCY_TURNED : LATENCY) + feed + widen + readSingle + PER_TERM + 0.1 * (r + w)
+      cost += times(null) * column.count * row.count * (PER_TILE * blocks + terms * term + (write + (blocks > 1 ? SUMS * blocks : 0)) * r * w)
       cost += CODE * (r * w + 1) + LOAD_CODE * (r + w) + (t.feed === 'turned' ? TURN_CODE * w : 0)
     }
     const panel = t.feed === 'packed' ? 16 * w * (t.allColumns ? column.count : 1) : 0
-    scratch = Math.max(scratch, terms * (panel + (packsRows ? 4 * t.rowBlock : 0)))
+    const perRow = packsRows ? (16 * w * column.count * times(null)) / times(t.single) : (16 * w * times(null)) / times(t.vector)
+    const sums = blocks > 1 ? perRow * (packsRows ? t.rowBlock : t.row < 0 ? 1 : free[t.row]) : 0
+    scratch = Math.max(scratch, (terms / blocks) * (panel + (packsRows ? 4 * t.rowBlock : 0)) + sums)
     if (packsRows) cost += times(t.allColumns ? null : t.single) * free[t.row] * (terms * rowCost + PER_TILE / t.rows) + PANEL_CODE
     if (t.feed === 'packed') {
       const put = beyond || t.allColumns ? WRITE_FAR : WRITE
-      const blocks = packsRows && !t.allColumns ? Math.ceil(free[t.row] / t.rowBlock) * times(null) : times(t.vector)
-      cost += blocks * column.count * (PER_TILE + terms * ((get + put) * w + missOf(nest, t.vector))) + PANEL_CODE * w
+      const repeated = packsRows && !t.allColumns ? Math.ceil(free[t.row] / t.rowBlock) * times(null) : times(t.vector)
+      cost += repeated * column.count * (PER_TILE * blocks + terms * ((get + put) * w + missOf(nest, t.vector))) + PANEL_CODE * w
     }
   }
   const operands = [t.vector, t.single].reduce((n, x) => n + DTYPES[x.dtype].bytes * sizeOf(extentsOf(nest, x)), 0)

@@ -2,8 +2,8 @@ import { isHalf } from '../../ir/half.ts'
 import { sizeOf } from '../../ir/types.ts'
 import type { Nest } from '../nest.ts'
 import { isContraction, operandLoad, type Load } from '../order.ts'
-import { cyclesOf } from './tile-cost.ts'
-import { extentsOf, runsAlongTerms, touchesMuch, type Feed, type Tiling } from './tiling.ts'
+import { cyclesOf, LONG_PANEL, PANEL } from './tile-cost.ts'
+import { extentsOf, firstReduced, runsAlongTerms, termsAtATime, touchesMuch, type Feed, type Tiling } from './tiling.ts'
 
 /** At most this many accumulators: with operands and a product they fill the 16 registers. 4×16 and 8×8 spill. */
 const ACCUMULATORS = 10
@@ -66,10 +66,12 @@ function candidates(nest: Nest, vector: Load, single: Load, column: number, row:
         if (feed === 'turned' && vectors > 2) continue
         // What is kept in 16 bits is to save memory: panels stay small.
         if (feed === 'packed' && vectors > 4 && (isHalf(vector.dtype) || isHalf(single.dtype))) continue
-        const blocks = row < 0 || feed === 'turned' || isHalf(single.dtype) || runsAlongTerms(nest, single) ? [] : blocksOf(nest, row, rows)
+        const packsRows = row >= 0 && feed !== 'turned' && !isHalf(single.dtype) && !runsAlongTerms(nest, single)
         for (const allColumns of feed === 'packed' && !isHalf(vector.dtype) && 4 * sizeOf(extentsOf(nest, vector)) <= BLOCK ? [false, true] : [false]) {
-          for (const rowBlock of [0, ...blocks]) {
-            list.push({ vector, single, column, row, rows, vectors, feed, allColumns, rowBlock })
+          for (const termBlock of feed === 'packed' && !allColumns ? [0, ...termBlocksOf(nest, vectors)] : [0]) {
+            for (const rowBlock of [0, ...(packsRows ? blocksOf(nest, row, rows, termBlock) : [])]) {
+              list.push({ vector, single, column, row, rows, vectors, feed, allColumns, rowBlock, termBlock })
+            }
           }
         }
       }
@@ -85,14 +87,28 @@ const BLOCK = 2 ** 20
  * How many rows may be packed at a time: all of them, or blocks of whole tiles that leave no remainder, which would be another
  * form of block.
  */
-function blocksOf({ free, reduced }: Nest, row: number, rows: number): number[] {
-  const bytes = 4 * sizeOf(reduced)
+function blocksOf(nest: Nest, row: number, rows: number, termBlock: number): number[] {
+  const { free } = nest
+  const bytes = 4 * termsAtATime(nest, termBlock)
   return [BLOCK, BLOCK / 8].flatMap((most) => {
     if (bytes * free[row] <= most) return [free[row]]
     let block = Math.floor(most / bytes / rows) * rows
     while (block > 0 && free[row] % block) block -= rows
     return block ? [block] : []
   })
+}
+
+/**
+ * How many points of the outermost reduced axis make a panel that leaves room for others in the first-level cache. None if the panel
+ * of all comes from the next cache soon enough: sums that wait cost as much.
+ */
+function termBlocksOf(nest: Nest, vectors: number): number[] {
+  const first = firstReduced(nest)
+  const bytesOf = (points: number): number => 16 * vectors * termsAtATime(nest, points)
+  if (first < 0 || nest.carried || bytesOf(nest.reduced[first]) <= LONG_PANEL) return []
+  let block = Math.floor(PANEL / 2 / bytesOf(1))
+  while (block > 0 && nest.reduced[first] % block) block--
+  return block ? [block] : []
 }
 
 /**

@@ -1,4 +1,5 @@
 import { inOrder, type Expr } from '../../ir/expression.ts'
+import { sizeOf } from '../../ir/types.ts'
 import type { Affine } from '../../ir/affine.ts'
 import type { Nest } from '../nest.ts'
 import type { Load } from '../order.ts'
@@ -27,6 +28,8 @@ export interface Tiling {
   readonly allColumns: boolean
   /** The other operand's elements are copied next to each other first, this many rows at a time; 0: they are read where they are. */
   readonly rowBlock: number
+  /** So many points of the outermost reduced axis are added up at a time, for all rows; sums wait in scratch between. 0: all points. */
+  readonly termBlock: number
 }
 
 /** Are rows packed for this form of column tile? For a few of them they are not read often enough. */
@@ -34,6 +37,13 @@ export const packsRowsFor = (t: Tiling, columns: Tiles): boolean => t.rowBlock >
 
 /** Extents of the axes along which it moves. */
 export const extentsOf = ({ free, reduced }: Nest, x: Load): number[] => [...free, ...reduced].filter((_, i) => x.index.coefficients[i] !== 0)
+
+/** Its outermost reduced axis of more than one point. */
+export const firstReduced = ({ reduced }: Nest): number => reduced.findIndex((n) => n > 1)
+
+/** Terms of every sum that are added up at a time. */
+export const termsAtATime = (nest: Nest, termBlock: number): number =>
+  termBlock ? (sizeOf(nest.reduced) / nest.reduced[firstReduced(nest)]) * termBlock : sizeOf(nest.reduced)
 
 /** Do at least four terms of the operand lie next to each other? */
 export function runsAlongTerms(nest: Nest, { index: { coefficients } }: Load): boolean {

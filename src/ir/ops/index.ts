@@ -2,6 +2,7 @@ import { InternalError } from '../errors.ts'
 import type { OpDef } from '../op.ts'
 import { BINARY, SELECT } from './binary.ts'
 import { CONTRACT } from './contract.ts'
+import { GATED } from './gated.ts'
 import { INDEXED } from './gather.ts'
 import { LEAVES, RANDOM } from './leaf.ts'
 import { REGIONS } from './region.ts'
@@ -9,7 +10,7 @@ import { REDUCTIONS } from './reduce.ts'
 import { CONVERSIONS, UNARY } from './unary.ts'
 import { VIEWS } from './view.ts'
 
-const TABLE: readonly OpDef[] = [...LEAVES, ...UNARY, ...CONVERSIONS, ...BINARY, SELECT, ...VIEWS, ...REDUCTIONS, CONTRACT, ...INDEXED, ...RANDOM, ...REGIONS]
+const TABLE: readonly OpDef[] = [...LEAVES, ...UNARY, ...GATED, ...CONVERSIONS, ...BINARY, SELECT, ...VIEWS, ...REDUCTIONS, CONTRACT, ...INDEXED, ...RANDOM, ...REGIONS]
 const BY_NAME: ReadonlyMap<string, OpDef> = new Map(TABLE.map((def) => [def.name, def]))
 
 /** The primitive table, in the order of design and documentation. */

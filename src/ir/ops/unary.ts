@@ -1,7 +1,7 @@
 import { showValue } from '../arguments.ts'
 import { checkDtype, COMPARABLE, FLOATS, LOGICAL, NUMBERS, refuse } from '../checks.ts'
 import type { Node } from '../graph.ts'
-import { add, cast, cos, div, exp, mul, neg, normalCdf, normalPdf, sign, sin, square, sub } from '../lang/pointwise.ts'
+import { add, cast, cos, div, exp, less, mul, neg, normalCdf, normalPdf, sign, sin, square, sub, where } from '../lang/pointwise.ts'
 import type { OpDef } from '../op.ts'
 import type { Arith } from '../scalar.ts'
 import { DTYPES, isDType, isFloat, type DType } from '../types.ts'
@@ -18,6 +18,9 @@ const unary = (name: string, takes: readonly DType[], cost: number, scalar: Scal
 })
 /** d result = d · slope(x, y). */
 const slope = (of: (x: Node, y: Node) => Node): Derivative => ({ tangent: (_, [d], [x], y) => through(d, (t) => mul(t, of(x, y))) })
+
+/** x where φ(x) is not 0 yet, even in f64, and finite beyond: ∞·0 is no number. */
+const bounded = (x: Node): Node => where(less(x, -40), -40, where(less(40, x), 40, x))
 
 /** One operand, element by element. Formulas of derivatives stand beside the ops. */
 export const UNARY: readonly OpDef[] = [
@@ -40,7 +43,7 @@ export const UNARY: readonly OpDef[] = [
   unary('erf', FLOATS, 20, (k, x) => k.erf(x), slope((x) => mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI)))), // 2/√π·e^(−x²)
   unary('normalPdf', FLOATS, 22, (k, x) => k.normalPdf(x), slope((x, y) => neg(mul(x, y)))), // −x·φ(x)
   unary('normalCdf', FLOATS, 38, (k, x) => k.normalCdf(x), slope((x) => normalPdf(x))),
-  unary('gelu', FLOATS, 40, (k, x) => k.gelu(x), slope((x) => add(normalCdf(x), mul(x, normalPdf(x))))), // Φ(x) + x·φ(x)
+  unary('gelu', FLOATS, 40, (k, x) => k.gelu(x), slope((x) => add(normalCdf(x), mul(bounded(x), normalPdf(x))))), // Φ(x) + x·φ(x)
   unary('not', LOGICAL, 1, (k, x) => k.not(x), NONE),
   unary('stopGradient', [...COMPARABLE, 'f16', 'bf16'], 0, (_, x) => x, { derivative: 'stopped' }),
 ]

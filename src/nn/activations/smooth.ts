@@ -1,10 +1,9 @@
 import { checkOptions } from '../../ir/arguments.ts'
 import { checkDtype, FLOATS } from '../../ir/checks.ts'
-import { abs, add, div, mul, sigmoid, square, tanh } from '../../ir/lang/pointwise.ts'
+import { abs, add, div, mul, tanh } from '../../ir/lang/pointwise.ts'
 import { apply, type Tensor } from '../../ir/lang/tensor.ts'
 import type { DType } from '../../ir/types.ts'
 import { checkChoice } from '../numbers.ts'
-import { hardTanh } from './rectifiers.ts'
 import { logOnePlusExp } from './softplus.ts'
 
 /** Options of {@link gelu}. */
@@ -22,21 +21,13 @@ export function gelu<D extends DType>(x: Tensor<D>, options: GeluOptions = {}): 
   const { approximate = 'none' } = options
   checkChoice('gelu', 'approximate', approximate, ['none', 'tanh'])
   checkDtype('gelu', FLOATS, [x])
-  const u: Tensor = x
-  // (1 + tanh u) / 2 = σ(2u).
-  return (approximate === 'none' ? apply('gelu', [u]) : mul(u, sigmoid(cubic(u)))) as Tensor<D>
-}
-
-/** √(8/π)·(x + c·x³) as x·(a + b·x²), with x held where the sigmoid is flat: else ∞·0 would get into the gradient. */
-function cubic(x: Tensor): Tensor {
-  const u = hardTanh(x, { low: -30, high: 30 })
-  const a = Math.sqrt(8 / Math.PI)
-  return mul(u, add(mul(square(u), 0.044715 * a), a))
+  return apply(approximate === 'none' ? 'gelu' : 'geluTanh', [x as Tensor]) as Tensor<D>
 }
 
 /** x·σ(x), also called swish (Elfwing et al., 2017). Floats. Errors: dtype/unsupported. */
 export function silu<D extends DType>(x: Tensor<D>): Tensor<D> {
-  return mul(x as Tensor, sigmoid(x as Tensor)) as Tensor<D>
+  checkDtype('silu', FLOATS, [x])
+  return apply('silu', [x as Tensor]) as Tensor<D>
 }
 
 /** x·tanh(log(1 + eˣ)) (Misra, BMVC 2020). Floats. Errors: dtype/unsupported. */

@@ -61,8 +61,8 @@ export function spreadingOf(whose: string, rank: number, options: SpreadingOptio
 /**
  * The transpose (the gradient by its input) of a convolution, as PyTorch's conv_transpose: x [n, in, ...] with weight
  * [in, out / groups, ...kernel] to [n, out, ...]. Each element adds its multiple of the kernel around its place; an axis of
- * L gives (L − 1)·stride − 2·padding + dilation·(kernel − 1) + outputPadding + 1. At stride 1 one contraction over a window view;
- * else its patches are stored and then added.
+ * L gives (L − 1)·stride − 2·padding + dilation·(kernel − 1) + outputPadding + 1. One contraction over a window view where the stride is 1
+ * or divides the kernel, several of them or patches that are stored and added elsewhere, whichever is estimated cheaper.
  * Errors: option/invalid, shape/contract (channels), shape/mismatch (rank, no elements left, bias), dtype/mismatch,
  * dtype/unsupported.
  */

@@ -97,7 +97,7 @@ export function transposeScan({ node, cotangents, linear }: LoopCotangents, tran
     if (isCarry(at)) return carries.includes(at) ? result(carries.indexOf(at)) : null
     if (isScanned(at)) return stacked.includes(at) ? result(last + stacked.indexOf(at)) : null
     const product = products.get(at)
-    if (product) return overSteps(product, product.operands.map(allSteps))
+    if (product) return overSteps(product, shifted(product.operands.map((n) => ({ steps: allSteps(n), elsewhere: needed.has(n) }))))
     return carried.includes(at) ? result(carries.length + carried.indexOf(at)) : null
   })
 }
@@ -107,6 +107,52 @@ function dependents(on: readonly Node[], roots: readonly Node[]): Set<Node> {
   const varying = new Set(on)
   for (const n of topological(roots)) if (n.operands.some((o) => varying.has(o))) varying.add(n)
   return varying
+}
+
+/** A factor in all steps, and whether the loop reads it, too. */
+interface Factor {
+  readonly steps: Node
+  readonly elsewhere: boolean
+}
+
+/**
+ * The factors of a product over all steps. What a carry was before each step is what it was after the step before; if it began as
+ * zeros, the product needs neither the first step nor a second copy of all the others.
+ */
+function shifted(factors: readonly Factor[]): Node[] {
+  const whole = factors.map((f) => f.steps)
+  for (const [i, { steps, elsewhere }] of factors.entries()) {
+    const after = elsewhere || steps.shape[0] < 2 ? null : afterSteps(steps)
+    if (!after) continue
+    const first = scanSpec(steps.attrs).reverse ? 0 : 1
+    return whole.map((x, j) => allButOne(j === i ? after : x, j === i ? 1 - first : first))
+  }
+  return whole
+}
+
+/** If these are the values of a carry before each step, and zeros before the first: its values after each step. */
+function afterSteps(steps: Node): Node | null {
+  if (opNamed(steps.op).lowering.kind !== 'region') return null
+  const [spec, [body]] = [scanSpec(steps.attrs), steps.regions]
+  const at = body.inputs.findIndex((i) => i.node === body.results[spec.index].node)
+  if (spec.index < spec.carries || at < 0 || at >= spec.carries || !isZero(steps.operands[at])) return null
+  const next = body.results[at].node
+  const known = body.results.findIndex((r, i) => i >= spec.carries && r.node === next)
+  const index = known < 0 ? body.results.length : known
+  const results = known < 0 ? [...body.results, { name: `kept${index}`, node: next }] : body.results
+  return steps.builder.make('scan', steps.operands, scanAttrs({ ...spec, index }), [{ ...body, results }])
+}
+
+function isZero(node: Node): boolean {
+  const { lowering } = opNamed(node.op)
+  return lowering.kind === 'leaf' && lowering.leaf === 'literal' && node.attrs.value === 0
+}
+
+/** All steps but the first (`start` 1) or the last (0). */
+function allButOne(steps: Node, start: number): Node {
+  const [length, ...shape] = steps.shape
+  const rest = shape.map(() => 0)
+  return steps.builder.make('slice', [steps], { start: [start, ...rest], size: [length - 1, ...shape], step: steps.shape.map(() => 1) })
 }
 
 /** The contraction of one step, with the steps as a further label that is summed first. */

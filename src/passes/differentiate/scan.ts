@@ -3,10 +3,12 @@ import type { Graph, Named, Node } from '../../ir/graph.ts'
 import type { Maybe } from '../../ir/op.ts'
 import { scanAttrs, scanSpec, type ScanSpec } from '../../ir/ops/region.ts'
 import { transplant } from '../../ir/transplant.ts'
-import { bytesOf, type TensorType } from '../../ir/types.ts'
+import type { TensorType } from '../../ir/types.ts'
 import { operandsFirst } from '../../ir/walk.ts'
-import { isCore, loweringOf } from '../fuse/kinds.ts'
+import { loweringOf } from '../fuse/kinds.ts'
+import { cheapestCut, coefficientsOf, steadyUnder } from './cut.ts'
 import { placeholder } from './placeholder.ts'
+import { layer, stack, stacksOf } from './stack.ts'
 
 /** Forward mode within a body: the tangents of results when the seeded nodes are perturbed. */
 export type Tangents = (results: readonly Node[], seeds: ReadonlyMap<Node, Node>) => Maybe[]
@@ -105,18 +107,42 @@ function linearLoop(body: Graph, spec: ScanSpec, active: readonly boolean[], tan
     declareAs(kind === 'scanned' ? scanned : captured, `d${kind === 'scanned' ? 'x' : 'k'}${at}`, inputs[at], { from: 'tangent', at }, seeds.get(inputs[at]))
   }
   const roots = [...carries.map((at) => tangents[at] ?? body.builder.zeros(inputs[at])), ...outputs.map((i) => tangents[i]!)]
-  const plan = keep(roots, new Set(seeds.values()), body, spec)
+  const { needed, factors } = coefficientsOf(roots, new Set(seeds.values()), inputs)
+  const steady = steadyUnder(needed, body, spec)
+  const taken = cheapestCut(needed, { body, spec, steady })
   const kept: Named[] = [...body.results]
   const keptAt = (node: Node): number => {
     const name = `kept${kept.length}`
     return kept.push({ name, node }) - 1
   }
-  for (const node of plan) {
+  const from = (node: Node): Source['from'] => {
     const at = inputs.indexOf(node)
-    if (at >= 0 && kindOf(at) !== 'carry') declareAs(kindOf(at) === 'scanned' ? scanned : captured, `p${at}`, node, { from: 'operand', at })
-    else if (at < 0 && !dependsOn(node, inputs.slice(0, spec.carries + spec.scanned))) {
-      declareAs(captured, `i${node.id}`, node, { from: 'invariant', node })
-    } else declareAs(scanned, `r${node.id}`, node, { from: 'kept', at: keptAt(node) })
+    if (at >= 0 && kindOf(at) !== 'carry') return 'operand'
+    return steady.has(node) ? 'invariant' : 'kept'
+  }
+  // What is read no more after the step, and products, whose cotangents are of all steps, too.
+  const gone = operandsFirst(needed, () => true).filter((n) => {
+    const at = inputs.indexOf(n)
+    return !taken.includes(n) && !steady.has(n) && (at < 0 ? loweringOf(n).kind === 'contract' : kindOf(at) === 'scanned')
+  })
+  for (const nodes of stacksOf(taken.filter((n) => from(n) === 'kept' && !inputs.includes(n)), gone, factors)) {
+    const whole = stack(nodes)
+    declareAs(scanned, `r${nodes.map((n) => n.id).join('_')}`, whole, { from: 'kept', at: keptAt(whole) })
+    nodes.forEach((n, i) => replaced.set(n, layer(replaced.get(whole)!, n.shape, i)))
+  }
+  for (const node of taken) {
+    if (replaced.has(node)) continue
+    const at = inputs.indexOf(node)
+    switch (from(node)) {
+      case 'kept':
+        declareAs(scanned, `r${node.id}`, node, { from: 'kept', at: keptAt(node) })
+        break
+      case 'invariant':
+        declareAs(captured, `i${node.id}`, node, { from: 'invariant', node })
+        break
+      default:
+        declareAs(kindOf(at) === 'scanned' ? scanned : captured, `p${at}`, node, { from: 'operand', at })
+    }
   }
   for (const place of late) place()
   const nodes = transplant(b, roots, replaced)
@@ -147,70 +173,4 @@ function activeTangents(
     if (!missing.length) return { seeds, tangents }
     for (const x of missing) seeds.set(x, placeholder(x, 'tangent'))
   }
-}
-
-/**
- * The primal values that a linear body takes from outside: of the values that it multiplies by, those that are dear to
- * compute again (products, sums, loops) and, of the rest, what they are made of. With `recompute` only the body's inputs.
- */
-function keep(roots: readonly Node[], tangents: ReadonlySet<Node>, body: Graph, { recompute }: ScanSpec): Node[] {
-  const inputs = new Set(body.inputs.map((i) => i.node))
-  const linear = new Set<Node>(tangents)
-  const order = operandsFirst(roots, (n) => !tangents.has(n) && !inputs.has(n))
-  for (const n of order) if (n.operands.some((o) => linear.has(o))) linear.add(n)
-  const kept = new Set<Node>()
-  const seen = new Set<Node>()
-  const stack: Node[] = []
-  const need = (n: Node): void => {
-    if (linear.has(n) || seen.has(n)) return
-    seen.add(n)
-    if (inputs.has(n) || (!recompute && isDear(n))) kept.add(n)
-    else stack.push(n)
-  }
-  roots.forEach(need)
-  for (const n of order) if (linear.has(n)) n.operands.forEach(need)
-  for (let n = stack.pop(); n; n = stack.pop()) n.operands.forEach(need)
-  if (!recompute) narrow(kept, order, linear, inputs)
-  return [...kept].sort((a, b) => a.id - b.id)
-}
-
-/**
- * Moves the cut up: where all that is wanted of some kept values passes through one pointwise op that is no larger than
- * they are together (the sum of two products), the op's value is kept instead.
- */
-function narrow(kept: Set<Node>, order: readonly Node[], linear: ReadonlySet<Node>, inputs: ReadonlySet<Node>): void {
-  const users = new Map<Node, Set<Node>>()
-  for (const n of order) {
-    for (const o of n.operands) {
-      if (linear.has(o)) continue
-      const list = users.get(o)
-      if (list) list.add(n)
-      else users.set(o, new Set([n]))
-    }
-  }
-  const only = (n: Node): Node | null => (users.get(n)?.size === 1 ? [...users.get(n)!][0] : null)
-  for (const n of order) {
-    if (linear.has(n) || kept.has(n) || loweringOf(n).kind !== 'pointwise') continue
-    const behind = [...new Set(n.operands.flatMap((o) => keptBelow(o, kept, only, n)))]
-    const bytes = behind.reduce((sum, o) => sum + bytesOf(o), 0)
-    if (!behind.length || behind.every((o) => inputs.has(o)) || bytesOf(n) > bytes) continue
-    for (const o of behind) kept.delete(o)
-    kept.add(n)
-  }
-}
-
-/** Kept values that are wanted for nothing but `user`, itself or through views. */
-function keptBelow(node: Node, kept: ReadonlySet<Node>, only: (n: Node) => Node | null, user: Node): Node[] {
-  if (only(node) !== user) return []
-  if (kept.has(node)) return [node]
-  return loweringOf(node).kind === 'view' ? node.operands.flatMap((o) => keptBelow(o, kept, only, node)) : []
-}
-
-/** A loop of its own makes it: a product, a sum, a loop. What only places values is as cheap as reading them. */
-const isDear = (node: Node): boolean => isCore(node) && loweringOf(node).kind !== 'view'
-
-function dependsOn(node: Node, on: readonly Node[]): boolean {
-  const among = new Set(on)
-  const order = operandsFirst([node], () => true)
-  return order.some((n) => among.has(n))
 }

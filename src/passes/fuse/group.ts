@@ -23,11 +23,12 @@ export interface Copy {
   readonly to: Slot
 }
 
-/** A kernel in the making: values of one shape that are computed together. */
+/** A kernel in the making: values over the same points, computed together. */
 export interface Group {
   readonly id: number
   core: Node | null
-  readonly extents: Shape
+  /** Its points: those of the core, or finer ones than a value's axes tell apart. */
+  extents: Shape
   /** Values computed here that another kernel might read; the core is among them. In topological order. */
   nodes: Node[]
   copies: Copy[]

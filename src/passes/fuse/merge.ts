@@ -1,5 +1,5 @@
-import { MustStore } from '../../ir/resolve.ts'
-import { sameShape, sizeOf } from '../../ir/types.ts'
+import { joins, MustStore } from '../../ir/resolve.ts'
+import { sameShape, sizeOf, type Shape } from '../../ir/types.ts'
 import type { Group } from './group.ts'
 import { stateName } from './kinds.ts'
 import type { Limits } from './materialise.ts'
@@ -73,7 +73,9 @@ class Merger {
 
   /** The merged group, or null if the two have to stay apart. */
   tryMerge(x: Group, y: Group): Group | null {
-    if (x.sealed || y.sealed || (x.core && y.core) || !sameShape(x.extents, y.extents)) return null
+    if (x.sealed || y.sealed || (x.core && y.core)) return null
+    const extents = pointsOfBoth(x, y)
+    if (!extents) return null
     if (x.nodes.length + y.nodes.length > MAX_VALUES) return null
     if (!this.#fits(x, y)) return null
     if (!feedsAligned(x, y) || !feedsAligned(y, x) || !keepsStates(x, y) || !keepsStates(y, x)) return null
@@ -86,6 +88,7 @@ class Merger {
     if (!reads) return null
     this.#ordering.merge(a, b)
     a.core = core
+    a.extents = extents
     a.nodes = nodes
     a.copies = copies
     a.aligned = reads.aligned
@@ -114,6 +117,13 @@ class Merger {
       throw e
     }
   }
+}
+
+/** A map runs over a core's points too if its own axes are joined ones of these: blocks of a convolution and their elements, say. */
+function pointsOfBoth(x: Group, y: Group): Shape | null {
+  if (sameShape(x.extents, y.extents)) return x.extents
+  const [core, map] = x.core ? [x, y] : [y, x]
+  return core.core && map.extents.length < core.extents.length && joins(core.extents, map.extents) ? core.extents : null
 }
 
 /** Whatever `reader` takes from `maker` is at the point where it is made. */

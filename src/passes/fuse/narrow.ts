@@ -8,14 +8,15 @@ import type { Ordering } from './ordering.ts'
 import type { Partition } from './partition.ts'
 import { readsOfGroup, type Reads } from './reads.ts'
 
-const MAX_CHAIN = 8
+// How many nodes are looked at on the way from a value to where everything meets again.
+const MAX_NODES = 32
 // What a value must shrink by to be worth a second store beside it.
 const THIN = 4
 
 /**
- * Moves the cuts between kernels along chains of elementwise ops to where they are thinnest. If all that other kernels
- * want of a stored value passes through one op computed from it, that op is stored instead, if it takes no more bytes;
- * and if that is so for the last reader alone and the op is thin (the mask of a relu, wanted again by the backward
+ * Moves the cuts between kernels along elementwise ops to where they are thinnest. If all that other kernels want of a stored value
+ * passes through one op computed from it (an activation's slope, of its argument), that op is stored instead, if it takes no more
+ * bytes; and if that is so for the last reader alone and the op is thin (the mask of a relu, wanted again by the backward
  * pass), both are stored, and the value dies early.
  */
 export function narrowCuts(order: readonly Node[], parts: Partition, ordering: Ordering, limits: Limits): void {
@@ -57,30 +58,49 @@ class Narrowing {
     if (!outside?.length || outside.some((g) => g.copies.some((c) => c.node === value))) return
     // A result or state stays where it is, whoever reads it.
     if (this.#parts.isTarget(value)) return
-    const common = this.#thinnest(value, new Set(outside))
-    if (common && this.#move(value, common, maker, outside)) return
+    if (this.#throats(value, maker, new Set(outside)).some((n) => this.#move(value, n, maker, outside))) return
     if (outside.length < 2) return
     const last = outside.reduce((a, b) => (b.rank > a.rank ? b : a))
-    const thin = this.#thinnest(value, new Set([last]))
+    const [thin] = this.#throats(value, maker, new Set([last]))
     if (thin && THIN * bytesOf(thin) <= bytesOf(value)) this.#move(value, thin, maker, [last])
   }
 
-  /** The last and smallest node through which everything passes that these kernels compute from `value`. */
-  #thinnest(value: Node, among: ReadonlySet<Group>): Node | null {
-    let best: Node | null = null
-    let at = value
-    for (let i = 0; i < MAX_CHAIN; i++) {
-      const wanted = [...new Set(this.#users.get(at))].filter((u) => {
-        const p = this.#parts.producer.get(u)
-        return p ? among.has(p) : [...(this.#evaluated.get(u) ?? [])].some((g) => among.has(g))
-      })
-      if (wanted.length !== 1) break
-      const [only] = wanted
-      if (this.#parts.stored.has(only) || loweringOf(only).kind !== 'pointwise' || !sameShape(only.shape, value.shape)) break
-      at = only
-      if (bytesOf(at) <= bytesOf(best ?? value)) best = at
+  /**
+   * The nodes no larger than `value` through each of which everything passes that these kernels compute from it: the smallest first, of
+   * equals the last. The walk ends at what the maker of `value` could not compute. One as large as `value` on a mere chain up to there
+   * would only move work about, so several ways must have met before it.
+   */
+  #throats(value: Node, maker: Group, among: ReadonlySet<Group>): Node[] {
+    let found: Node[] = []
+    const chain = new Set<Node>()
+    const open = new Set(this.#usersIn(value, among))
+    for (let i = 0; i < MAX_NODES && open.size; i++) {
+      const first = [...open].reduce((a, b) => (b.id < a.id ? b : a))
+      if (this.#parts.stored.has(first) || loweringOf(first).kind !== 'pointwise' || !sameShape(first.shape, value.shape)) break
+      if (first.operands.some((o) => this.#isElsewhere(o, maker))) {
+        found = found.filter((n) => !chain.has(n) || bytesOf(n) < bytesOf(value))
+        break
+      }
+      if (open.size === 1 && bytesOf(first) <= bytesOf(value)) found.unshift(first)
+      if (open.size === 1 && chain.size === i) chain.add(first)
+      open.delete(first)
+      for (const u of this.#usersIn(first, among)) open.add(u)
     }
-    return best
+    return found.sort((a, b) => bytesOf(a) - bytesOf(b))
+  }
+
+  /** What these kernels compute of `node`. */
+  #usersIn(node: Node, among: ReadonlySet<Group>): Node[] {
+    return [...new Set(this.#users.get(node))].filter((u) => {
+      const p = this.#parts.producer.get(u)
+      return p ? among.has(p) : [...(this.#evaluated.get(u) ?? [])].some((g) => among.has(g))
+    })
+  }
+
+  /** Is it stored by a kernel that this one does not read? */
+  #isElsewhere(node: Node, maker: Group): boolean {
+    const p = this.#parts.producer.get(node)
+    return p !== undefined && p !== maker && !maker.aligned.has(node)
   }
 
   /** Stores `thinner` where `value` is made, for these readers; false, and nothing changed, if that does not work out. */

@@ -3,7 +3,7 @@ import { Expressions, inOrder, type Expr } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import { isHalf } from '../../ir/half.ts'
 import { scanSpec } from '../../ir/ops/region.ts'
-import { contractSpace, MustStore, overPoints, reduceSpace, resolve, throughReshapes, type Frame } from '../../ir/resolve.ts'
+import { contractSpace, coordinatesIn, MustStore, overPoints, reduceSpace, resolve, throughReshapes, type Frame } from '../../ir/resolve.ts'
 import { rowMajor, type Shape } from '../../ir/types.ts'
 import type { Group } from './group.ts'
 import { isComputedLeaf, isLoop, isView, isWidening, loweringOf } from './kinds.ts'
@@ -78,12 +78,12 @@ export function readsBy(core: Node | null, results: readonly Node[], stored: (n:
       note(e, (load) => base && e === load && isPoint(load.index, space))
     }
   }
-  const finish = (extents: Shape, at: AffineMap): void => {
-    const roots = results.map((node) => resolve(frame(extents, core), node, at))
+  const finish = (extents: Shape, coordinates: (node: Node) => AffineMap): void => {
+    const roots = results.map((node) => resolve(frame(extents, core), node, coordinates(node)))
     for (const e of roots) note(e, (load) => isPoint(load.index, extents))
   }
-  if (core) finish(core.shape, identity(core.shape.length))
-  else overPoints(results[0].shape, finish)
+  if (core) finish(core.shape, (node) => coordinatesIn(node.shape, core.shape))
+  else overPoints(results[0].shape, (extents, at) => finish(extents, () => at))
   return { aligned, computed }
 }
 

@@ -3,7 +3,7 @@ import { Expressions, inOrder } from '../../ir/expression.ts'
 import type { Node } from '../../ir/graph.ts'
 import { labelsOf } from '../../ir/spec.ts'
 import { contractSpace, MustStore, reduceSpace, resolve } from '../../ir/resolve.ts'
-import { axesRead } from '../../ir/rows.ts'
+import { axesRead, termOrder } from '../../ir/rows.ts'
 import { sizeOf, type Shape } from '../../ir/types.ts'
 import type { FusedKernel } from '../fuse/index.ts'
 import { loweringOf } from '../fuse/kinds.ts'
@@ -19,7 +19,8 @@ export interface Read {
 export interface Accesses {
   /** The points of its stores. */
   readonly free: Shape
-  /** All points, reduced axes included. */
+  /** Extents of all axes, those of the stores first, and how many points that makes. */
+  readonly extents: Shape
   readonly points: number
   /** Of each load every way in which it is read; null: at an element that only the run can tell. */
   readonly reads: ReadonlyMap<Node, readonly Read[] | null>
@@ -27,6 +28,8 @@ export interface Accesses {
   readonly rowAxes: ReadonlySet<number>
   /** and those that only blocks of many points may: what does not move along them is read again for each. */
   readonly blockAxes: ReadonlySet<number>
+  /** The axis that it sums over outermost, if its sum can go on from one block of that to the next: see {@link RowPart.axes}. */
+  readonly sumAxes: ReadonlySet<number>
   /** The axis of the whole space along which what it reads most of is contiguous; −1 for none. */
   readonly contiguous: number
 }
@@ -86,7 +89,17 @@ function found(kernel: FusedKernel): Accesses | null {
       if (i !== last) blockAxes.add(i)
     }
   }
-  return { free, points, reads, rowAxes, blockAxes, contiguous: kind === 'contract' ? last : contiguousAxis(largest, last) }
+  const sumAxes = new Set(kind === 'contract' ? carriable(kernel, space, reads) : [])
+  return { free, extents: space, points, reads, rowAxes, blockAxes, sumAxes, contiguous: kind === 'contract' ? last : contiguousAxis(largest, last) }
+}
+
+/** The outermost reduced axis of a contraction whose sum is stored as it is: in memory it has the bits that it has in registers. */
+function carriable({ core, stores }: FusedKernel, space: Shape, reads: Accesses['reads']): number[] {
+  const { length } = core!.shape
+  if (stores.length > 1 || stores[0].node !== core || core.dtype !== 'f32' || sizeOf(core.shape) === 1) return []
+  const forms = [...reads.values()].flatMap((ways) => ways!.map((r) => r.index))
+  const reduced = [...space.keys()].filter((i) => i >= length && space[i] > 1)
+  return termOrder(forms, reduced).slice(0, 1)
 }
 
 function contiguousAxis(largest: Read | null, last: number): number {
@@ -95,17 +108,17 @@ function contiguousAxis(largest: Read | null, last: number): number {
 }
 
 /**
- * For each axis of a loaded node the axis of the kernel's stores that is its coordinate wherever it is read, or −1; null: none.
+ * For each axis of a loaded node the axis of the kernel that is its coordinate wherever it is read, or −1; null: none.
  * `shape`: the same elements under another shape.
  */
-export function axesOfLoad({ reads, free }: Accesses, node: Node, shape: Shape = node.shape): number[] | null {
+export function axesOfLoad({ reads }: Accesses, node: Node, shape: Shape = node.shape): number[] | null {
   const ways = reads.get(node)
   if (!ways) return null
   let all: number[] | null = null
   for (const { index, extents } of ways) {
     const axes = axesRead(index, shape, extents)
     if (!axes) return null
-    all = axes.map((j, i) => (j < free.length && (!all || all[i] === j) ? j : -1))
+    all = axes.map((j, i) => (!all || all[i] === j ? j : -1))
   }
   return all
 }

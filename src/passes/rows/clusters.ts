@@ -3,15 +3,20 @@ import { bytesOf } from '../../ir/types.ts'
 import type { FusedKernel } from '../fuse/index.ts'
 import type { Slot } from '../fuse/group.ts'
 import { dependencesOf, type Dependences } from '../schedule/dependences.ts'
-import { accessesOf } from './accesses.ts'
+import { accessesOf, type Accesses } from './accesses.ts'
 import { RowChoice, type Cluster, type RowLimits } from './choice.ts'
 
 /** All that rows read has to live until then: more than this (a sum of all steps' gradients) had better come one after the other. */
 const MOST_STREAMS = 32
+/** Blocks save at least so many times what passes between two clusters, or they are given up: not all that a row touches is there at once. */
+const MUCH = 4
 /** Kernels that may be looked at to see whether two clusters have others between them. */
 const MOST_BETWEEN = 4000
 
-/** Two row axes that have to be the same: of the first and of the second cluster. */
+/**
+ * Two row axes that have to be the same: of the first and of the second cluster. −1: the kernels of that one run after all steps
+ * of the other's.
+ */
 type Pair = readonly [number, number]
 
 /**
@@ -22,7 +27,10 @@ export class Clusters {
   readonly kernels: readonly FusedKernel[]
   readonly rows: RowChoice
   readonly #maker = new Map<Slot, number>()
-  readonly #of: (Cluster | null)[]
+  readonly #accesses: readonly (Accesses | null)[]
+  #of: (Cluster | null)[] = []
+  /** Kernels that are not worth blocks of a single row. */
+  readonly #apart = new Set<number>()
   readonly #order: Dependences
 
   constructor(kernels: readonly FusedKernel[], limits: RowLimits) {
@@ -30,17 +38,34 @@ export class Clusters {
     this.#order = dependencesOf(kernels)
     kernels.forEach((k, i) => k.stores.forEach((s) => this.#maker.set(s.slot, i)))
     const touches = kernels.map((_, i) => this.#order.before[i].size > 0 || this.#order.after[i].size > 0)
-    const accesses = kernels.map((k, i) => (touches[i] ? accessesOf(k) : null))
-    this.rows = new RowChoice(kernels, accesses, limits)
-    this.#of = accesses.map((a, i) => a && { members: [i], axes: new Map([[i, [...a.rowAxes, ...a.blockAxes]]]), points: [] })
-    kernels.forEach((_, i) => this.#join(i))
+    this.#accesses = kernels.map((k, i) => (touches[i] ? accessesOf(k) : null))
+    this.rows = new RowChoice(kernels, this.#accesses, limits)
+    this.#grow()
+  }
+
+  /** Forms all clusters; anew, until those that are blocks of a single row are worth it. */
+  #grow(): void {
+    this.#of = this.#accesses.map((a, i) => a && { members: [i], axes: new Map([[i, [...a.rowAxes, ...a.blockAxes, ...a.sumAxes]]]), points: [] })
+    this.kernels.forEach((_, i) => this.#join(i))
     this.#joinReaders()
+    this.separate(this.#large.filter((c) => this.rows.isBlocksOnly(c) && !this.rows.outgrows(c)))
+  }
+
+  /** Forms all clusters without these, which are blocks of a single row. */
+  separate(clusters: readonly Cluster[]): void {
+    if (!clusters.length) return
+    for (const m of clusters.flatMap((c) => c.members)) this.#apart.add(m)
+    this.#grow()
+  }
+
+  /** The clusters of more than one kernel. */
+  get #large(): Cluster[] {
+    return [...new Set(this.#of)].filter((c): c is Cluster => c !== null && c.members.length > 1)
   }
 
   /** The clusters of more than one kernel that are worth it, their row axes chosen. */
   get found(): Cluster[] {
-    const all = [...new Set(this.#of)].filter((c): c is Cluster => c !== null && c.members.length > 1)
-    return all.map((c) => this.rows.chosen(c)).filter((c) => c !== null)
+    return this.#large.map((c) => this.rows.chosen(c)).filter((c) => c !== null)
   }
 
   /** Brings a kernel together with the makers of what it reads, those of the largest values first. */
@@ -83,10 +108,27 @@ export class Clusters {
     const pairs = shared ? this.#pairsBy(shared, a, b) : this.#pairs(a, b)
     if (!pairs?.length) return null
     const axes = new Map<number, number[]>()
-    for (const m of a.members) axes.set(m, pairs.map(([k]) => a.axes.get(m)![k]))
-    for (const m of b.members) axes.set(m, pairs.map(([, l]) => b.axes.get(m)![l]))
+    for (const m of a.members) axes.set(m, pairs.map(([k]) => a.axes.get(m)![k] ?? -1))
+    for (const m of b.members) axes.set(m, pairs.map(([, l]) => b.axes.get(m)![l] ?? -1))
     const both = { members: [...a.members, ...b.members].sort((x, y) => x - y), axes, points: [] }
-    return this.#streams(both) <= MOST_STREAMS && this.rows.narrowed(both) && !this.#isParted(both.members) ? both : null
+    if (this.#streams(both) > MOST_STREAMS || !this.rows.narrowed(both) || this.#isParted(both.members)) return null
+    const bytes = this.#bytesBetween(a, b)
+    if (this.rows.isBlocksOnly(both) && (!this.rows.isLarge(shared ? bytesOf(shared) : bytes) || both.members.some((m) => this.#apart.has(m)))) return null
+    return this.#losesBlocks(a, b, both, bytes) ? null : both
+  }
+
+  /** Would rows have to be whole where they were blocks, which takes much more memory than the `bytes` that pass between the two? */
+  #losesBlocks(a: Cluster, b: Cluster, both: Cluster, bytes: number): boolean {
+    if (this.rows.savedBytes(both)) return false
+    const saved = Math.max(this.rows.savedBytes(a), this.rows.savedBytes(b))
+    return saved > MUCH * bytes
+  }
+
+  /** Bytes of the values that one of them makes and the other one reads. */
+  #bytesBetween(a: Cluster, b: Cluster): number {
+    const nodes = [[a, b], [b, a]].flatMap(([from, to]) =>
+      to.members.flatMap((q) => this.kernels[q].loads.filter((l) => from.axes.has(this.#maker.get(l.slot) ?? -1)).map((l) => l.node)))
+    return [...new Set(nodes)].reduce((n, node) => n + bytesOf(node), 0)
   }
 
   /** The row axes that two clusters have in common by a value that both read. */
@@ -95,7 +137,7 @@ export class Clusters {
     const reads = (c: Cluster): (readonly number[])[] => c.members.flatMap((m) => {
       if (!this.kernels[m].loads.some((l) => l.node === node)) return []
       const via = this.rows.via(m, node)
-      return [c.axes.get(m)!.map((axis) => via?.indexOf(axis) ?? -1)]
+      return [c.axes.get(m)!.map((axis) => (axis < 0 ? -1 : via?.indexOf(axis) ?? -1))]
     })
     let common: Pair[] = reads(a)[0].flatMap((i, k): Pair[] => reads(b)[0].flatMap((j, l): Pair[] => (i >= 0 && i === j ? [[k, l]] : [])))
     common = common.filter(([k, l]) => [...reads(a).map((r) => r[k]), ...reads(b).map((r) => r[l])].every((i) => i === reads(a)[0][k]))
@@ -119,8 +161,9 @@ export class Clusters {
           const via = this.rows.via(q, node)
           if (!via) return null
           const found = from.axes.get(p)!.flatMap((axis, k): Pair[] => {
-            const l = to.axes.get(q)!.indexOf(via[axis])
-            return l < 0 ? [] : [from === a ? [k, l] : [l, k]]
+            const complete = axis >= 0 && axis < node.shape.length
+            const l = complete && via[axis] >= 0 ? to.axes.get(q)!.indexOf(via[axis]) : -1
+            return complete && l < 0 ? [] : [from === a ? [k, l] : [l, k]]
           })
           common = common ? common.filter(([k, l]) => found.some((f) => f[0] === k && f[1] === l)) : found
         }

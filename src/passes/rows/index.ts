@@ -7,7 +7,7 @@ import { schedule } from '../schedule/index.ts'
 import { lifetimesOf, liveBytes, roundUp } from '../schedule/liveness.ts'
 import type { Cluster, RowLimits } from './choice.ts'
 import { Clusters } from './clusters.ts'
-import { joined } from './join.ts'
+import { joined, scratchOf } from './join.ts'
 import { rebuiltBy, type Rebuilt } from './rebuild.ts'
 
 /** Sets of clusters that are tried, each with one less, until the peak is no higher for them. */
@@ -25,6 +25,12 @@ export function groupRows(fused: FusedGraph, limits: RowLimits): FusedGraph {
   const most = found.length ? peakOf(fused).peak : 0
   for (let round = 0; found.length && round < ROUNDS; round++) {
     const { made, of } = grouped(fused, clusters, found, limits.rebuildBytes)
+    const idle = found.filter((c) => clusters.rows.isBlocksOnly(c) && keepsLargest(of.get(c)))
+    if (idle.length) {
+      clusters.separate(idle)
+      ;({ found } = clusters)
+      continue
+    }
     const { peak, order, at } = peakOf(made)
     if (peak <= most + Math.max(...order.map((k) => (k.rows && k.scratch ? roundUp(bytesOf(k.scratch.node)) : 0)))) return made
     const distance = (c: Cluster): number => (of.has(c) ? Math.abs(order.indexOf(of.get(c)!) - at) : Infinity)
@@ -32,6 +38,12 @@ export function groupRows(fused: FusedGraph, limits: RowLimits): FusedGraph {
     found = found.filter((c) => c !== worst)
   }
   return fused
+}
+
+/** Is the largest value of a row kernel in memory whole? Then blocks save nothing. */
+function keepsLargest(kernel: FusedKernel | undefined): boolean {
+  const most = (nodes: readonly Node[]): number => Math.max(0, ...nodes.map(bytesOf))
+  return kernel !== undefined && most(kernel.stores.map((s) => s.node)) >= most(kernel.rows?.locals.map((l) => l.node) ?? [])
 }
 
 /** Most live bytes in the order that the function gets, and where. */
@@ -49,8 +61,7 @@ function grouped(fused: FusedGraph, clusters: Clusters, found: readonly Cluster[
   const rebuilt = rebuiltBy(fused, clusters, found, bytes)
   const outside = readOutside(fused, inside, rebuilt)
   const scratch = (bytes: number): Slot => {
-    const node = fused.graph.builder.literal(0, { dtype: 'bool', shape: [bytes] })
-    const slot: Slot = { id: slots.length, place: 'arena', node, name: 'rows', kept: false }
+    const slot = scratchOf(fused.graph.builder, bytes, slots.length)
     slots.push(slot)
     return slot
   }
@@ -60,7 +71,7 @@ function grouped(fused: FusedGraph, clusters: Clusters, found: readonly Cluster[
     if (cluster.members[cluster.members.length - 1] !== i) return []
     const again = rebuilt.get(cluster)
     const own = cluster.members.map((m) => ({ kernel: fused.kernels[m], axes: cluster.axes.get(m)! }))
-    const axes = own[0].axes.map((a, k) => ({ steps: clusters.rows.accesses(cluster.members[0]).free[a] / cluster.points[k], points: cluster.points[k] }))
+    const axes = own[0].axes.map((a, k) => ({ steps: clusters.rows.accesses(cluster.members[0]).extents[a] / cluster.points[k], points: cluster.points[k] }))
     const made = joined([...(again?.members ?? []), ...own], axes, (n) => outside.has(n) && !again?.nodes.has(n), scratch)
     if (!made) return []
     of.set(cluster, made)

@@ -1,6 +1,7 @@
+import type { Builder } from '../../ir/builder.ts'
 import type { Node } from '../../ir/graph.ts'
 import type { RowAxis, RowLocal, RowPart } from '../../ir/plan.ts'
-import { rowShape } from '../../ir/rows.ts'
+import { carriedBy, depthOf, rowShape } from '../../ir/rows.ts'
 import { bytesOf } from '../../ir/types.ts'
 import { pack } from '../allocate/pack.ts'
 import type { Slot } from '../fuse/group.ts'
@@ -17,7 +18,7 @@ export interface FusedRows {
   readonly replaces: ReadonlyMap<Node, ReadonlySet<Node>>
 }
 
-/** A kernel and, for each row axis, the axis of its stores that it is. */
+/** A kernel and, for each row axis, the axis that it cuts into steps: see {@link RowPart}. */
 export interface Member {
   readonly kernel: FusedKernel
   readonly axes: readonly number[]
@@ -34,7 +35,7 @@ export const partOf = ({ kernel, axes }: Member): RowPart => ({
 export function joined(
   all: readonly Member[], axes: readonly RowAxis[], wanted: (node: Node) => boolean, scratch: (bytes: number) => Slot,
 ): FusedKernel | null {
-  const members = needed(all, wanted)
+  const members = needed(all.toSorted((a, b) => depthOf(b) - depthOf(a)), wanted)
   if (!members.length) return null
   if (members.length === 1 && members[0].kernel.stores.every((s) => wanted(s.node))) return members[0].kernel
   const maker = new Map(members.flatMap(({ kernel }, i) => kernel.stores.map((s) => [s.node, i] as const)))
@@ -44,8 +45,10 @@ export function joined(
   const bytesInRow = (s: { node: Node; axes: readonly number[] }): number =>
     roundUp(bytesOf({ dtype: s.node.dtype, shape: rowShape(s.node.shape, s.axes, axes) }))
   const { offsets, total } = pack(inside.map((s) => {
-    const from = maker.get(s.node)!
-    return { from, to: Math.max(from, lastRead(s.node)), bytes: bytesInRow(s) }
+    const at = maker.get(s.node)!
+    // A sum over steps is there in all of them.
+    const from = carriedBy(partOf(members[at])).length ? 0 : at
+    return { from, to: Math.max(at, lastRead(s.node)), bytes: bytesInRow(s) }
   }))
   const locals = inside.map(({ node, axes: own }, i): RowLocal => ({ node, offset: offsets[i], axes: own }))
   const loads = new Map(members.flatMap(({ kernel }) => kernel.loads.flatMap((l) => (maker.has(l.node) ? [] : [[l.node, { ...l, aligned: false }] as const]))))
@@ -62,9 +65,15 @@ export function joined(
 /** The same kernel for some of its values alone: a run that repeats it makes what is wanted of it and no more. */
 export function joinedFor(kernel: FusedKernel, nodes: ReadonlySet<Node>): FusedKernel | null {
   const { axes, members } = kernel.rows!
-  // The scratch keeps its size: it is counted already.
-  return joined(members, axes, (n) => nodes.has(n), () => kernel.scratch!)
+  const { scratch } = kernel
+  // What is not wanted whole takes a row of scratch more; else that keeps its size, which is counted already.
+  const room = (bytes: number): Slot => (scratch && bytesOf(scratch.node) >= bytes ? scratch : scratchOf(kernel.stores[0].node.builder, bytes))
+  return joined(members, axes, (n) => nodes.has(n), room)
 }
+
+/** Room for so many bytes of rows. */
+export const scratchOf = (builder: Builder, bytes: number, id = -1): Slot =>
+  ({ id, place: 'arena', node: builder.literal(0, { dtype: 'bool', shape: [bytes] }), name: 'rows', kept: false })
 
 function needed(members: readonly Member[], wanted: (node: Node) => boolean): Member[] {
   const read = new Set<Node>()
@@ -91,7 +100,8 @@ function replaceable(members: readonly Member[], loads: readonly Node[], stores:
         if (!own) return true
         if (i > at || (i === at && !own.aligned)) return false
         const via = axesOfLoad(accesses[i], load, store.shape)
-        return via !== null && rows.every((axis, k) => via[axis] === axes[k])
+        // What runs after all steps overwrites what they are done with.
+        return via !== null && rows.every((axis, k) => axis < 0 || via[axis] === axes[k])
       })
       if (fits) over.add(store)
     }

@@ -105,5 +105,5 @@ function only(kernel: FusedKernel, node: Node): FusedKernel {
 /** The axes of a loaded node that the row axes of its reader are; −1 for those that it does not have. */
 const rowAxesOf = (clusters: Clusters, reader: number, node: Node, axes: readonly number[]): number[] | null => {
   const via = clusters.rows.via(reader, node)
-  return via && axes.map((a) => via.indexOf(a))
+  return via && axes.map((a) => (a < 0 ? -1 : via.indexOf(a)))
 }

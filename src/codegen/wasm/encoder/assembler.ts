@@ -1,4 +1,4 @@
-import { ATOMIC, BRANCH, BYTES16, CALL, CONSTANT, COPY, LANE, MEMORY, MEMORY_LANE, ON_GLOBAL, ON_LOCAL, PLAIN, STRUCTURE } from './opcodes.ts'
+import { ATOMIC, BRANCH, BULK, BYTES16, CALL, CONSTANT, LANE, MEMORY, MEMORY_LANE, ON_GLOBAL, ON_LOCAL, PLAIN, STRUCTURE } from './opcodes.ts'
 import type { AtomicOp, ConstantOp, LaneOp, MemoryLaneOp, MemoryOp, PlainOp } from './opcodes.ts'
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
@@ -49,12 +49,12 @@ export type Instr =
   | ({ readonly kind: 'memoryLane'; readonly op: MemoryLaneOp; readonly lane: number } & Memarg)
   | { readonly kind: 'lane'; readonly op: LaneOp; readonly lane: number }
   | { readonly kind: 'bytes'; readonly op: keyof typeof BYTES16; readonly bytes: readonly number[] }
-  | { readonly kind: 'copy'; readonly op: keyof typeof COPY }
+  | { readonly kind: 'bulk'; readonly op: keyof typeof BULK }
   | { readonly kind: 'call'; readonly op: 'call'; readonly callee: Callee }
 
 /** Code of every instruction: prefix · 0x1000 + code. */
 export const CODE_OF: { readonly [op: string]: number } = {
-  ...PLAIN, ...ON_LOCAL, ...ON_GLOBAL, ...STRUCTURE, ...BRANCH, ...CONSTANT, ...MEMORY, ...ATOMIC, ...MEMORY_LANE, ...LANE, ...BYTES16, ...COPY, ...CALL,
+  ...PLAIN, ...ON_LOCAL, ...ON_GLOBAL, ...STRUCTURE, ...BRANCH, ...CONSTANT, ...MEMORY, ...ATOMIC, ...MEMORY_LANE, ...LANE, ...BYTES16, ...BULK, ...CALL,
 }
 
 /** A list of instructions under construction; every method appends one. */
@@ -159,7 +159,13 @@ export class Code {
 
   /** Copies bytes within memory: target, source and their number are on the stack. */
   copy(): this {
-    this.list.push({ kind: 'copy', op: 'memory.copy' })
+    this.list.push({ kind: 'bulk', op: 'memory.copy' })
+    return this
+  }
+
+  /** Sets bytes of memory: target, the byte and their number are on the stack. */
+  fill(): this {
+    this.list.push({ kind: 'bulk', op: 'memory.fill' })
     return this
   }
 

@@ -140,8 +140,8 @@ function instruction(out: Bytes, i: Instr, { func, index, globals, numbers, labe
     case 'bytes':
       out.byte(...i.bytes)
       return
-    case 'copy':
-      out.byte(0, 0)
+    case 'bulk':
+      out.byte(...(i.op === 'memory.copy' ? [0, 0] : [0]))
       return
     case 'call': {
       const at = index.get(i.callee)

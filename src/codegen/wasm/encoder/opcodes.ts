@@ -98,8 +98,8 @@ export const LANE = {
 /** 16 bytes. */
 export const BYTES16 = { 'v128.const': 0xfd00c, 'i8x16.shuffle': 0xfd00d } as const
 
-/** From memory 0 to memory 0: target, source and number of bytes are on the stack. */
-export const COPY = { 'memory.copy': 0xfc00a } as const
+/** Of memory 0: target, source or byte, and number of bytes are on the stack. */
+export const BULK = { 'memory.copy': 0xfc00a, 'memory.fill': 0xfc00b } as const
 
 /** One function. */
 export const CALL = { call: 0x10 } as const

@@ -49,7 +49,7 @@ function func(f: Func): string[] {
 function show(i: Instr, names: ReadonlyMap<Local, string>, labels: ReadonlyMap<Label, string>): string {
   switch (i.kind) {
     case 'plain':
-    case 'copy':
+    case 'bulk':
       return i.op
     case 'local':
       return `${i.op} ${names.get(i.local)}`

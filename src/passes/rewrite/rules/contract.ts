@@ -6,6 +6,8 @@ import { listOf, make, permuted, repeatedAxes, reshaped, splat, spread, without 
 import { as, lit, p, valueOf, x, y } from '../pattern.ts'
 import { rule, type Rule } from '../rule.ts'
 import { contracted, drop, labelsOf, positionsOf } from '../spec.ts'
+import { overlaps } from './overlap.ts'
+import { slices } from './slices.ts'
 
 const float = ({ root }: { root: Node }): boolean => isFloat(root.dtype)
 
@@ -53,28 +55,11 @@ export const contractions: readonly Rule[] = [
   rule('contract-literal-right', p.contract(x, lit('c')), ({ c, x, root }) => contractOfLiteral(root, 0, c, x),
     { keeps: 'values' }),
 
-  rule('overlap-contract', p.overlapAdd(as('c', p.contract(x, y))), ({ c, x, y, root }) => contractOfWindows(root, c, x, y),
-    { keeps: 'values', once: ['c'] }),
-  rule('slice-contract', p.slice(as('c', p.contract(x, y))), ({ c, root }) => contractOfSlices(c, root), { keeps: 'values', once: ['c'] }),
+  ...slices,
+  ...overlaps,
   rule('contract-units', p.contract(x, y), ({ x, y, root }) => contractOfUnits(root, x, y)),
   rule('contract-pointwise', p.contract(x, y), ({ x, y, root }) => contractAsProduct(root, x, y), { keeps: 'values' }),
 ]
-
-/** Some of the results: a contraction of the rows and columns that they need. */
-function contractOfSlices(c: Node, root: Node): Node {
-  const labels = labelsOf(c)
-  const [start, step] = [listOf(root, 'start'), listOf(root, 'step')]
-  const cut = (operand: Node, own: string): Node => {
-    const at = [...own].map((letter) => labels.out.indexOf(letter))
-    if (at.every((a) => a < 0 || root.shape[a] === c.shape[a])) return operand
-    return make('slice', [operand], {
-      start: at.map((a) => (a < 0 ? 0 : start[a])),
-      size: at.map((a, i) => (a < 0 ? operand.shape[i] : root.shape[a])),
-      step: at.map((a) => (a < 0 ? 1 : step[a])),
-    })
-  }
-  return make('contract', [cut(c.operands[0], labels.x), cut(c.operands[1], labels.y)], c.attrs)
-}
 
 /** Labels of a permute's operand from those of its result: result axis i is operand axis perm[i]. */
 function unpermuted(labels: string, permute: Node): string {
@@ -165,31 +150,3 @@ function contractAsProduct(root: Node, x: Node, y: Node): Node | null {
   if (contracted(labels) || !(isFloat(root.dtype) || isInt(root.dtype))) return null
   return make('mul', [aligned(x, labels.x, labels.out, root), aligned(y, labels.y, labels.out, root)])
 }
-
-/**
- * Patches that were made by a contraction and are added where they overlap (the gradient of a convolution by its
- * input), for stride 1: a convolution of the padded first factor with the flipped second one. With positions p and
- * kernel axes q: Σₚ,q [i = p + q·d] Σ u(p)·v(q) = Σ_q u(i − q·d)·v(q).
- */
-function contractOfWindows(root: Node, c: Node, x: Node, y: Node): Node | null {
-  const labels = labelsOf(c)
-  const axes = listOf(root, 'axes')
-  if (listOf(root, 'stride').some((s) => s !== 1)) return null
-  const positions = axes.map((a) => labels.out[a])
-  const kernel = labels.out.slice(labels.out.length - axes.length)
-  const side = standsOnlyIn(positions, labels.x, labels.y) ? 0 : 1
-  const [mine, other] = side === 0 ? [labels.x, labels.y] : [labels.y, labels.x]
-  if (!standsOnlyIn(positions, mine, other) || !standsOnlyIn([...kernel], other, mine)) return null
-  const [u, v] = side === 0 ? [x, y] : [y, x]
-  const [size, dilation] = [listOf(root, 'size'), listOf(root, 'dilation')]
-  const along = positions.map((l) => mine.indexOf(l))
-  const margin = u.shape.map((_, a) => (along.includes(a) ? (size[along.indexOf(a)] - 1) * dilation[along.indexOf(a)] : 0))
-  const padded = make('pad', [u], { low: margin, high: margin, interior: u.shape.map(() => 0), value: 0 })
-  const windows = make('window', [padded], { axes: along, size, stride: listOf(root, 'stride'), dilation })
-  const flipped = make('flip', [v], { axes: positionsOf(other, kernel) })
-  const spec = relabelled(labels, side, `${mine}${kernel}`, other, drop(labels.out, kernel))
-  return make('contract', placed(side, windows, flipped), { spec })
-}
-
-const standsOnlyIn = (letters: readonly string[], mine: string, other: string): boolean =>
-  letters.every((l) => mine.includes(l) && !other.includes(l))
