@@ -9,6 +9,7 @@ import { axisBit, CORE, Dependence } from './dependence.ts'
 import type { Code, Func, Imported, Local, ValueType } from './encoder/assembler.ts'
 import type { HostName } from './host.ts'
 import { actsAt, applyLanes, castLanes, extract, hasLanes, isLaneType, shortSelect, splat } from './lanes.ts'
+import { pushRandomWord, pushRandomWords } from './random.ts'
 import { applyScalar, bitcastScalar, castScalar, constant, valueType, type Place } from './scalars.ts'
 import { transpose4 } from './routines.ts'
 import type { Scope } from './scope.ts'
@@ -43,7 +44,7 @@ export class Evaluator implements Place {
   readonly #module: Module
   readonly #depends: Dependence
   /** Axes that the function is told: they stand still in it, but anywhere. */
-  readonly #rows: number
+  readonly rows: number
   /** Level at which the core's value is bound; the emitter of the nest sets it. */
   coreLevel = 0
   /** Axes along which points of one iteration differ: tiles that are unrolled. */
@@ -52,7 +53,7 @@ export class Evaluator implements Place {
   constructor(scope: Scope, kernel: LoweredKernel, nest: Nest, module: Module) {
     this.scope = scope
     this.extents = [...nest.free, ...nest.reduced]
-    this.#rows = nest.rows?.length ?? 0
+    this.rows = nest.rows?.length ?? 0
     this.#kernel = kernel
     this.#module = module
     this.#depends = new Dependence(nest)
@@ -192,11 +193,11 @@ export class Evaluator implements Place {
           this.indirect(this.#addressOf(e, p), e.args[0], e.stride * DTYPES[e.dtype].bytes, e.limit, p),
         )
       case 'position': {
-        this.#pushForm(e, p)
+        this.pushForm(e, p)
         return castScalar(code, 'i32', e.dtype, () => {})
       }
       case 'random':
-        return this.#randomWord(e, p, 0)
+        return pushRandomWord(this, this.#module.philox(), e, p)
       case 'rarely':
         return this.#rarely(e, p)
       case 'scalar': {
@@ -242,7 +243,7 @@ export class Evaluator implements Place {
   }
 
   /** The integer value of an affine form, in elements. */
-  #pushForm(e: Extract<Expr, { kind: 'position' | 'random' }>, p: Point, shift = 0): void {
+  pushForm(e: Extract<Expr, { kind: 'position' | 'random' }>, p: Point, shift = 0): void {
     const { pointer, offset } = this.scope.address({ offset: e.index.offset + shift, strides: e.index.coefficients }, p.at)
     if (!pointer) this.code.i32(offset)
     else {
@@ -262,11 +263,11 @@ export class Evaluator implements Place {
       case 'gather':
         return this.#gather(e, p)
       case 'position':
-        splat(this, 'i32', () => this.#pushForm(e, p))
+        splat(this, 'i32', () => this.pushForm(e, p))
         code.get(this.#steps(e.index.coefficients[axis])).op('i32x4.add')
         return castLanes(this, 'i32', e.dtype, () => {}, () => this.pushNumber(1, e.dtype, true))
       case 'random':
-        return this.#random(e, p)
+        return pushRandomWords(this, this.#module.philox(), e, p)
       case 'rarely':
         return this.#rarely(e, p)
       case 'scalar': {
@@ -355,40 +356,6 @@ export class Evaluator implements Place {
       code.set(result)
     })
     code.get(result)
-  }
-
-  // --- Random words ---------------------------------------------------------------------------------------------------
-
-  /** The block of four words in which word `index` + `shift` lies. */
-  #randomBlock(e: Extract<Expr, { kind: 'random' }>, p: Point, shift: number): void {
-    const one: Point = { ...p, lanes: null }
-    this.#pushForm(e, p, shift)
-    this.code.i32(2).op('i32.shr_u')
-    for (const a of e.args) this.#pushOne(a, one, null)
-    this.code.call(this.#module.philox())
-  }
-
-  /** Word `index` + `shift`: the bytes of its lane are moved to the front. */
-  #randomWord(e: Extract<Expr, { kind: 'random' }>, p: Point, shift: number): void {
-    this.#randomBlock(e, p, shift)
-    this.#pushForm(e, p, shift)
-    this.code.i32(3).op('i32.and').i32(0x04040404).op('i32.mul').i32(0x03020100).op('i32.add', 'i32x4.splat', 'i8x16.swizzle')
-    this.code.lane('i32x4.extract_lane', 0)
-  }
-
-  /** Four neighbours that start a block are one block; else word by word. Loops in lanes go by multiples of four here. */
-  #random(e: Extract<Expr, { kind: 'random' }>, p: Point): void {
-    const { axis, width } = p.lanes!
-    const { coefficients, offset } = e.index
-    const others = coefficients.every((c, i) => i === axis || c % 4 === 0 || (this.extents[i] <= 1 && i >= this.#rows))
-    const aligned = others && (offset + p.at[axis]) % 4 === 0
-    if (coefficients[axis] === 1 && aligned) return this.#randomBlock(e, p, 0)
-    this.#randomWord(e, p, 0)
-    this.code.op('i32x4.splat')
-    for (let l = 1; l < width; l++) {
-      this.#randomWord(e, p, l * coefficients[axis])
-      this.code.lane('i32x4.replace_lane', l)
-    }
   }
 
   /** One lane of the vector on the stack as a single value. */

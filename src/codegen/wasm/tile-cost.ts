@@ -4,7 +4,7 @@ import type { Affine } from '../../ir/affine.ts'
 import type { Nest } from '../nest.ts'
 import type { Load } from '../order.ts'
 import { rowTiles, tilesOf } from './tiles.ts'
-import { extentsOf, loadsOf, packsRowsFor, runsAlongTerms, termsAtATime, touchesMuch, type Tiling } from './tiling.ts'
+import { extentsOf, firstReduced, loadsOf, packsRowsFor, runsAlongTerms, termsAtATime, touchesMuch, type Tiling } from './tiling.ts'
 
 /**
  * Accumulators that hide the latency of an addition: four cycles, and two multiplications and additions in each on machines of
@@ -33,8 +33,8 @@ const WRITE = 2.5
 const WRITE_FAR = 4
 const READ_FAR = 0.5
 const READ_FARTHER = 1.5
-/** Cycles to get a line of memory that has left the first-level or the second-level cache. */
-const NEAR_MISS = 2
+/** Cycles to get a line of memory from the second-level cache, the fuller that is, and from beyond. */
+const NEAR_MISS = 0.25
 const MISS = 10
 /** Further cycles to read a vector again after stores that touch so many vectors that it has left the first-level cache. */
 const AGAIN = 0.4
@@ -55,6 +55,8 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
   const { free, reduced } = nest
   const terms = sizeOf(reduced)
   const blocks = terms / termsAtATime(nest, t.termBlock)
+  const first = firstReduced(nest)
+  const block = t.termBlock ? { ...nest, reduced: reduced.map((n, i) => (i === first ? t.termBlock : n)) } : nest
   const outer = free.flatMap((n, i) => (n > 1 && i !== t.column && i !== t.row ? [i] : []))
   const times = (moved: Load | null): number => outer.reduce((n, i) => n * (!moved || moved.index.coefficients[i] ? free[i] : 1), sizeOf(nest.rows ?? []))
   const [widenVector, widenSingle] = [t.vector, t.single].map((x) => WIDEN[x.dtype] ?? 0)
@@ -62,7 +64,7 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
   const much = touchesMuch(nest)
   const alike = t.vector.index.coefficients[t.column] === 1
   const get = (alike ? LOAD : runsAlongTerms(nest, t.vector) && !isHalf(t.vector.dtype) ? TURN : gatherCost(t)) + widenVector
-  const rowCost = t.rowBlock && packRowCost(t, widenSingle) + missOf(nest, t.single) / t.rows
+  const rowCost = t.rowBlock && packRowCost(t, widenSingle) + missOf(block, t.single) / t.rows
   // Rows whose elements lie in lines of their own.
   const apart = t.row >= 0 && Math.abs(t.single.index.coefficients[t.row]) * 4 >= LINE
   let cost = 0
@@ -76,13 +78,13 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
     const readPanel = w * (bytes > LONG_PANEL ? READ_FARTHER : READ_FAR * (beyond ? 1 : t.allColumns ? 1 / runs : 0))
     const packsRows = packsRowsFor(t, column)
     const single = packsRows ? 0 : widenSingle
-    const missSingle = packsRows ? 0 : missOf(nest, t.single)
+    const missSingle = packsRows ? 0 : missOf(block, t.single)
     for (const row of rowTiles(t.row < 0 ? 1 : free[t.row], t.rows)) {
       const r = row.points.length
       const readSingle = missSingle * (apart ? r : 1)
       // One multiplication and one addition a cycle, or one load. Loads hide behind them, almost; shuffles and gathers do not.
       const turned = w * (FIRST_ROW + NEXT_ROW * (r - 1))
-      const direct = alike ? missOf(nest, t.vector) + (much ? AGAIN * w : 0) : 0
+      const direct = alike ? missOf(block, t.vector) + (much ? AGAIN * w : 0) : 0
       const feed = { direct, packed: readPanel, turned, strided: w * GATHER }[t.feed]
       const widen = r * single + (t.feed === 'packed' ? 0 : w * widenVector)
       const term = Math.max(r * w, r + w, t.feed === 'turned' ? LATENCY_TURNED : LATENCY) + feed + widen + readSingle + PER_TERM + 0.1 * (r + w)
@@ -97,7 +99,7 @@ export function cyclesOf(nest: Nest, t: Tiling): number {
     if (t.feed === 'packed') {
       const put = beyond || t.allColumns ? WRITE_FAR : WRITE
       const repeated = packsRows && !t.allColumns ? Math.ceil(free[t.row] / t.rowBlock) * times(null) : times(t.vector)
-      cost += repeated * column.count * (PER_TILE * blocks + terms * ((get + put) * w + missOf(nest, t.vector))) + PANEL_CODE * w
+      cost += repeated * column.count * (PER_TILE * blocks + terms * ((get + put) * w + missOf(block, t.vector))) + PANEL_CODE * w
     }
   }
   const operands = [t.vector, t.single].reduce((n, x) => n + DTYPES[x.dtype].bytes * sizeOf(extentsOf(nest, x)), 0)
@@ -115,8 +117,9 @@ function packRowCost({ single, row, rows }: Tiling, widen: number): number {
 
 /** Cycles that a term of an operand waits, which is read where it lies: by the cache in which a tile of it stays. */
 function missOf(nest: Nest, load: Load): number {
-  if (runsAlongTerms(nest, load) || fits(nest, load, FIRST)) return 0
-  return ((fits(nest, load, SECOND) ? NEAR_MISS : MISS) * linesOf(nest, load)) / sizeOf(nest.reduced)
+  if (runsAlongTerms(nest, load) || fillOf(nest, load, FIRST) <= ROOM) return 0
+  const fill = fillOf(nest, load, SECOND)
+  return ((fill <= 1 ? NEAR_MISS * (1 + fill / 2) : MISS) * linesOf(nest, load)) / sizeOf(nest.reduced)
 }
 
 /** Cycles of the stores and of what they load, for one vector along `column`. */
@@ -136,6 +139,8 @@ interface Cache {
 }
 const FIRST: Cache = { sets: 64, ways: 8 }
 const SECOND: Cache = { sets: 1024, ways: 16 }
+/** The part of the first-level cache that one operand may fill beside the others. */
+const ROOM = 0.5
 
 /** Bytes from term to term along each reduced axis. */
 const stridesOf = ({ free, reduced }: Nest, { index: { coefficients } }: Load): number[] =>
@@ -145,10 +150,10 @@ const stridesOf = ({ free, reduced }: Nest, { index: { coefficients } }: Load): 
 const linesOf = (nest: Nest, load: Load): number =>
   stridesOf(nest, load).reduce((n, stride, i) => n * Math.ceil((nest.reduced[i] * Math.min(stride, LINE)) / LINE), 1)
 
-/** Do they stay in the cache, given that rows far apart share few sets of it? */
-function fits(nest: Nest, load: Load, cache: Cache): boolean {
+/** The part of the cache that they fill, given that rows far apart share few sets of it; above 1 they do not stay. */
+function fillOf(nest: Nest, load: Load, cache: Cache): number {
   const stride = stridesOf(nest, load)[nest.reduced.indexOf(Math.max(...nest.reduced))]
   let { sets } = cache
   for (let lines = stride / LINE; Number.isInteger(lines) && lines % 2 === 0 && lines > 0 && sets > 1; lines /= 2) sets /= 2
-  return linesOf(nest, load) <= (sets * cache.ways) / 2
+  return linesOf(nest, load) / (sets * cache.ways)
 }
