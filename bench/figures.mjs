@@ -22,7 +22,7 @@ function table(names, head, cellsOf) {
   console.log([row(head), row(head.map((_, i) => (i ? '---:' : '---'))), ...names.map((name) => row(cellsOf(name)))].join('\n'))
 }
 
-const PEERS = ['ceiling', 'hand-unrolled', 'hand-blocked', 'tfjs-wasm', 'tfjs-wasm-transposing', 'jax-js', 'torch-debian', 'torch-wheel']
+const PEERS = ['ceiling', 'hand-unrolled', 'hand-blocked', 'tfjs-wasm', 'tfjs-wasm-transposing', 'jax-js', 'torch-debian', 'torch-debian-avx2', 'torch-wheel']
 const KERNEL_PEERS = PEERS.filter((peer) => !/^(ceiling|hand)/.test(peer))
 const isKernel = (name) => name.includes(' ')
 const msOf = (name) => find(name, 'gradc', 'ceiling')?.ms ?? ''
