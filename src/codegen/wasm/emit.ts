@@ -14,7 +14,7 @@ import { nestsOf, newFunction, titleOf, type Part, type Piece, type Twins } from
 import { laneRoutineFunc, routineFunc } from './routine.ts'
 import { philoxFunc, transposeFunc } from './routines.ts'
 import { Scope, type Own } from './scope.ts'
-import { callRows, callRowsTogether, callSharedRows, freeRows, oneRow, type Part as RowPart, type TeamPart } from './rows.ts'
+import { callRows, callRowsTogether, callSharedRows, freeRows, oneRow, type RowCall, type TeamPart } from './rows.ts'
 import { Sequence, touchedByAll, type Step } from './sequence.ts'
 import { Shifts } from './shifts.ts'
 import { CONTROL_BYTES, Team } from './threads.ts'
@@ -252,7 +252,7 @@ class Emission implements Module {
     this.#scratchUsed = 0
     const own = team && kernel.local ? { ...kernel.local, scratch: this.scratch(kernel.local.to - kernel.local.from) } : null
     const kept = this.#scratchUsed
-    const parts: RowPart[] = []
+    const parts: RowCall[] = []
     const emit = (bodies: readonly ((scope: Scope) => void)[], depth: number): void => {
       const part = this.#function(`${kernel.name}: part`, rows.length + shifts.count)
       const scope = this.#scope(part, shifts, { rows, own })

@@ -16,7 +16,7 @@ export const oneRow = (nest: Nest, rows: Shape): Nest =>
   ({ ...nest, free: nest.free.map((n, i) => (i < rows.length ? 1 : n)), rows: nest.free.slice(0, rows.length) })
 
 /** A function of a row, and how many of the row axes it runs inside of: it comes after all steps of the others. */
-export interface Part {
+export interface RowCall {
   readonly func: Func
   readonly depth: number
 }
@@ -26,7 +26,7 @@ export const freeRows = (nests: readonly Nest[], rows: Shape): Shape =>
   rows.slice(0, Math.min(rows.length, ...nests.flatMap((n) => n.carried ?? [])))
 
 /** Calls the parts for every row, one row after the other, with the row and what else they take. */
-export function callRows(code: Code, rows: Shape, parts: readonly Part[], further: readonly Local[]): void {
+export function callRows(code: Code, rows: Shape, parts: readonly RowCall[], further: readonly Local[]): void {
   const at = rows.map((): Local => ({ type: 'i32' }))
   overRows(code, 0, rows, at, (depth) => call(code, [...at, ...further], parts.filter((p) => p.depth === depth)))
 }
@@ -62,7 +62,7 @@ function overRows(code: Code, depth: number, rows: Shape, at: readonly Local[], 
   run(depth)
 }
 
-function call(code: Code, given: readonly Local[], parts: readonly Part[]): void {
+function call(code: Code, given: readonly Local[], parts: readonly RowCall[]): void {
   for (const { func } of parts) {
     for (const x of given) code.get(x)
     code.call(func)
@@ -70,7 +70,7 @@ function call(code: Code, given: readonly Local[], parts: readonly Part[]): void
 }
 
 /** The same for those rows that are this thread's: the first `free` row axes are divided. */
-export function callSharedRows(code: Code, team: Team, all: Shape, free: number, parts: readonly Part[], further: readonly Local[]): void {
+export function callSharedRows(code: Code, team: Team, all: Shape, free: number, parts: readonly RowCall[], further: readonly Local[]): void {
   const [row, left, rest] = [0, 1, 2].map((): Local => ({ type: 'i32' }))
   const rows = all.slice(0, free)
   const at = all.map((): Local => ({ type: 'i32' }))
